@@ -1,0 +1,48 @@
+"""Who and what a file name of the Kaggle data set stands for: the patient, and the cause of a pneumonia."""
+
+import re
+from pathlib import PurePosixPath
+
+BACTERIAL_INDEX = 0
+VIRAL_INDEX = 1
+UNKNOWN_CAUSE = -1
+
+_PATIENT = re.compile(r"^(?P<prefix>person|NORMAL2-IM-|IM-)(?P<number>\d+)(?=[-_.])", re.IGNORECASE)
+_CAUSE = re.compile(r"_(bacteria|virus)(?=[_.\d])", re.IGNORECASE)
+
+
+def patient_of(path: str) -> str:
+    """The patient that an image belongs to.
+
+    A patient is the folder of the split, the prefix of the file name (`person`, `IM-`,
+    `NORMAL2-IM-`) and the number behind it; both causes of one `person` are the same patient.
+    Numbers start again in `test`, which is why the folder is a part. A name of another pattern
+    counts as a patient of its own.
+
+    Args:
+        path: The path inside the data set, e.g. "train/PNEUMONIA/person12_bacteria_46.jpeg".
+
+    Returns:
+        E.g. "train/person12"; two images of one patient get the same text.
+    """
+    parts = PurePosixPath(path).parts
+    split = parts[0] if len(parts) > 2 else ""
+    match = _PATIENT.match(parts[-1])
+    if match is None:
+        return path
+    return f"{split}/{match['prefix'].lower()}{int(match['number'])}".lstrip("/")
+
+
+def cause_of(path: str) -> int:
+    """The cause that the file name of a pneumonia gives.
+
+    Args:
+        path: The path inside the data set; only the file name matters.
+
+    Returns:
+        0 bacterial, 1 viral, -1 where the name doesn't say (or the image is normal).
+    """
+    match = _CAUSE.search(PurePosixPath(path).name)
+    if match is None:
+        return UNKNOWN_CAUSE
+    return BACTERIAL_INDEX if match[1].lower() == "bacteria" else VIRAL_INDEX
