@@ -1,4 +1,4 @@
-"""Who and what a file name of the Kaggle data set stands for: the patient, and the cause of a pneumonia."""
+"""Who and what a file name of the Kaggle data set stands for: the patient, and the cause."""
 
 import re
 from pathlib import PurePosixPath

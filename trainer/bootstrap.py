@@ -1,0 +1,73 @@
+"""Resampling patients: how far a figure may be off because other patients could have come."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Weights = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A figure with its 95 % interval, `low` <= `high`."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} ({self.low:.3f}-{self.high:.3f})"
+
+
+def patient_weights(patients: Sequence[str], resamples: int, seed: int) -> Iterator[Weights]:
+    """Draw patients with replacement, all images of a patient together.
+
+    The cluster bootstrap (Davison and Hinkley, "Bootstrap Methods and their Application", 1997,
+    section 3.8; Field and Welsh, JRSS B 69, 2007): images of one patient are alike, so
+    resampling single images would make the intervals too narrow.
+
+    Args:
+        patients: (N,) who each image is of.
+        resamples: How many draws.
+        seed: The same seed gives the same draws.
+
+    Yields:
+        (N,) float64, how often each image occurs in the draw.
+    """
+    names, member = np.unique(np.asarray(patients, dtype=np.str_), return_inverse=True)
+    random = np.random.default_rng(seed)
+    for _ in range(resamples):
+        drawn = random.integers(0, len(names), len(names))
+        yield np.bincount(drawn, minlength=len(names)).astype(np.float64)[member]
+
+
+def intervals(
+    measure: Callable[[Weights], dict[str, float]],
+    patients: Sequence[str],
+    resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, Interval]:
+    """Percentile intervals (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993).
+
+    Args:
+        measure: Takes the weight of each image, (N,), and returns the figures; NaN where a draw
+            does not define one.
+        patients: (N,) who each image is of.
+        resamples: Draws; 1,000 leave about 0.1 standard errors of noise in the limits.
+        seed: Of the draws.
+
+    Returns:
+        The figures that are defined on the images as they are.
+    """
+    value = measure(np.ones(len(patients)))
+    drawn = [measure(w) for w in patient_weights(patients, resamples, seed)]
+    result: dict[str, Interval] = {}
+    for name, figure in value.items():
+        if np.isnan(figure):
+            continue
+        known = np.array([d[name] for d in drawn if not np.isnan(d[name])])
+        low, high = np.percentile(known, (2.5, 97.5)) if len(known) else (figure, figure)
+        result[name] = Interval(figure, min(float(low), figure), max(float(high), figure))
+    return result

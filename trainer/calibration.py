@@ -1,0 +1,68 @@
+"""Turn logits into probabilities that mean what they say, on images held out from training."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import expit
+
+Logits = NDArray[np.floating]
+KINDS = ("temperature+bias", "temperature", "none")
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """P = sigmoid(logit / temperature + bias).
+
+    Attributes:
+        temperature: Above 0; 1 leaves the logits as they are, more makes them less sure.
+        bias: In logits; corrects for classes that were balanced, or for another prevalence.
+    """
+
+    temperature: float = 1.0
+    bias: float = 0.0
+
+    def __call__(self, logits: Logits) -> NDArray[np.float64]:
+        """Calibrated probabilities in [0, 1], of the shape of `logits`."""
+        return np.asarray(expit(np.asarray(logits, np.float64) / self.temperature + self.bias))
+
+
+def fit_calibration(
+    logits: Logits, labels: NDArray[np.integer], kind: str = "temperature+bias"
+) -> Calibration:
+    """Fit by maximum likelihood.
+
+    Temperature scaling is Guo et al., "On Calibration of Modern Neural Networks", ICML 2017,
+    section 4; with the bias it is Platt scaling. The targets are Platt's (1999, section 2.2:
+    (n + 1) / (n + 2) and 1 / (n + 2)), which keeps the fit finite where the classes separate.
+
+    Args:
+        logits: (N,), of images that the network was not trained on.
+        labels: (N,), 0 or 1.
+        kind: "temperature+bias", "temperature" (bias 0), or "none" (temperature 1, bias 0).
+
+    Returns:
+        The calibration; the identity where one class is missing.
+
+    Raises:
+        ValueError: An unknown kind.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"the calibration is one of {', '.join(KINDS)}; received {kind}")
+    positive = int(np.sum(labels == 1))
+    negative = len(labels) - positive
+    if kind == "none" or not positive or not negative:
+        return Calibration()
+    z = np.asarray(logits, np.float64)
+    target = np.where(labels == 1, (positive + 1) / (positive + 2), 1 / (negative + 2))
+    with_bias = kind == "temperature+bias"
+
+    def loss(parameters: NDArray[np.float64]) -> float:
+        x = z * np.exp(-parameters[0]) + (parameters[1] if with_bias else 0.0)
+        return float(np.mean(np.logaddexp(0, x) - target * x))
+
+    # |log temperature| <= 3: a factor of 20 either way is a broken network, not a calibration.
+    bounds = [(-3.0, 3.0)] + [(-20.0, 20.0)] * with_bias
+    found = minimize(loss, np.zeros(len(bounds)), method="L-BFGS-B", bounds=bounds).x
+    return Calibration(float(np.exp(found[0])), float(found[1]) if with_bias else 0.0)

@@ -1,0 +1,177 @@
+"""Where PNEUMONIA begins, and the band around it in which a person should look again.
+
+Chosen on validation images only. A missed pneumonia costs more than a false alarm, so the rules
+can put sensitivity first; the rule is an option of `fit` and is written in the manifest.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.bootstrap import patient_weights
+
+Probabilities = NDArray[np.floating]
+Labels = NDArray[np.integer]
+
+_RULES: dict[str, tuple[float | None, str]] = {
+    "sensitivity": (0.97, "the highest threshold whose sensitivity is at least this"),
+    "specificity": (0.90, "the lowest threshold whose specificity is at least this"),
+    "cost": (2.0, "least cost, a missed pneumonia costing so many false alarms"),
+    "balanced": (None, "most of sensitivity + specificity (Youden, Cancer 1950)"),
+    "equal": (None, "sensitivity equals specificity"),
+    "accuracy": (None, "most right answers"),
+    "fixed": (0.5, "this probability"),
+}
+RULES_HELP = "; ".join(
+    f"{name}{'' if value is None else f'={value:g}'}: {text}"
+    for name, (value, text) in _RULES.items()
+)
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """PNEUMONIA from `threshold` on; to be reviewed from `low` on and below `high`.
+
+    Attributes:
+        threshold: A calibrated probability in (0, 1).
+        rule: How it was chosen, e.g. "sensitivity=0.97".
+        low: In (0, threshold].
+        high: In [threshold, 1).
+    """
+
+    threshold: float
+    rule: str
+    low: float
+    high: float
+
+
+def parse_rule(text: str) -> tuple[str, float | None]:
+    """Read a rule such as "balanced" or "sensitivity=0.97".
+
+    Raises:
+        ValueError: An unknown rule, or a value outside its range.
+    """
+    name, _, value = text.partition("=")
+    if name not in _RULES or (value and _RULES[name][0] is None):
+        raise ValueError(f"unknown rule {text!r}; rules are {RULES_HELP}")
+    try:
+        number = float(value) if value else _RULES[name][0]
+    except ValueError:
+        raise ValueError(f"{text!r}: {value!r} is not a number, as in {name}=0.9") from None
+    if number is not None and not (number > 0 and (name == "cost" or number < 1)):
+        raise ValueError(
+            f"{text!r}: the value must be above 0{'' if name == 'cost' else ', below 1'}"
+        )
+    return name, number
+
+
+def choose_operating_point(
+    probabilities: Probabilities,
+    labels: Labels,
+    rule: str = "cost=2",
+    rule_out: float = 0.99,
+    rule_in: float = 0.99,
+    patients: list[str] | None = None,
+    resamples: int = 200,
+    seed: int = 0,
+) -> OperatingPoint:
+    """Choose threshold and uncertain band.
+
+    The threshold is the median of those that the rule picks on bootstrap samples of the
+    patients, which steadies it where few images decide (bagging: Breiman 1996). The band is that
+    of the two-graph ROC (Greiner, Sohr, Gobel, J. Immunol. Methods 185, 1995): below `low` so few
+    pneumonias lie that sensitivity there is `rule_out`, from `high` on specificity is `rule_in`.
+
+    Args:
+        probabilities: (N,) calibrated, of validation images.
+        labels: (N,) 0 or 1, both present.
+        rule: See `RULES_HELP`.
+        rule_out: Sensitivity of calling everything from `low` on PNEUMONIA.
+        rule_in: Specificity of calling only what is at least `high` PNEUMONIA.
+        patients: (N,) who the images are of; None: each its own patient.
+        resamples: Bootstrap samples; 0 takes the rule's threshold on the images as they are.
+        seed: Of the bootstrap.
+
+    Raises:
+        ValueError: A bad rule, or only one class present.
+    """
+    name, value = parse_rule(rule)
+    p, y = np.asarray(probabilities, np.float64), np.asarray(labels)
+    if len(np.unique(y)) < 2:
+        raise ValueError("choosing an operating point needs images of both classes")
+    if name == "fixed" and value is not None:
+        threshold = value
+    else:
+        pick = _picker(name, value)
+        draws = [np.ones(len(y)), *_bootstrap(y, patients, resamples, seed)]
+        picked = [pick(*_curve(p, y, weight)) for weight in draws]
+        threshold = float(np.median(picked))
+    threshold = float(np.clip(threshold, 0.001, 0.999))
+    curve = _curve(p, y, np.ones(len(y)))
+    low = _picker("sensitivity", rule_out)(*curve)
+    high = _picker("specificity", rule_in)(*curve)
+    text = name if value is None else f"{name}={value:g}"
+    return OperatingPoint(
+        threshold,
+        text,
+        float(np.clip(low, 0.001, threshold)),
+        float(np.clip(high, threshold, 0.999)),
+    )
+
+
+Curve = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
+
+
+def _curve(p: NDArray[np.float64], y: Labels, weight: NDArray[np.float64]) -> Curve:
+    """Thresholds halfway between neighbouring probabilities, ascending; for each the sensitivity,
+    the specificity, and the prevalence (constant)."""
+    values, index = np.unique(p[weight > 0], return_inverse=True)
+    positive = np.bincount(index, (weight * (y == 1))[weight > 0])
+    negative = np.bincount(index, (weight * (y == 0))[weight > 0])
+    thresholds = np.concatenate(
+        [values[:1] / 2, (values[1:] + values[:-1]) / 2, (values[-1:] + 1) / 2]
+    )
+    below_p = np.concatenate([[0.0], np.cumsum(positive)])
+    below_n = np.concatenate([[0.0], np.cumsum(negative)])
+    prevalence = np.full(len(thresholds), below_p[-1] / (below_p[-1] + below_n[-1]))
+    return thresholds, 1 - below_p / below_p[-1], below_n / below_n[-1], prevalence
+
+
+def _picker(
+    name: str, value: float | None
+) -> Callable[
+    [NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]], float
+]:
+    def pick(
+        thresholds: NDArray[np.float64],
+        sensitivity: NDArray[np.float64],
+        specificity: NDArray[np.float64],
+        prevalence: NDArray[np.float64],
+    ) -> float:
+        if name == "sensitivity":
+            return float(thresholds[np.flatnonzero(sensitivity >= (value or 0) - 1e-9)[-1]])
+        if name == "specificity":
+            return float(thresholds[np.flatnonzero(specificity >= (value or 0) - 1e-9)[0]])
+        if name == "equal":
+            score = -np.abs(sensitivity - specificity)
+        else:
+            weight = {"cost": value or 1.0, "accuracy": 1.0}.get(name)
+            score = (
+                sensitivity + specificity
+                if weight is None
+                else weight * prevalence * sensitivity + (1 - prevalence) * specificity
+            )
+        best = np.flatnonzero(score >= score.max() - 1e-12)
+        # Where several are equally good take the middle one: the widest margin on both sides.
+        return float((thresholds[best[0]] + thresholds[best[-1]]) / 2)
+
+    return pick
+
+
+def _bootstrap(
+    y: Labels, patients: list[str] | None, resamples: int, seed: int
+) -> list[NDArray[np.float64]]:
+    drawn = patient_weights(patients or [str(i) for i in range(len(y))], resamples, seed)
+    return [w for w in drawn if w[y == 1].sum() > 0 and w[y == 0].sum() > 0]
