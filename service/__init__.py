@@ -1,0 +1,1 @@
+"""Serves a model bundle over HTTP: one image in, one screening out."""
