@@ -1,0 +1,1 @@
+"""What the trainer and the service must agree on: labels, decoding, preprocessing, the bundle."""

@@ -1,0 +1,290 @@
+"""Bytes to a grey image, or a refusal that says why.
+
+The content decides what a file is, never its name or a header of the request. JPEG (also the
+two-frame MPO of phones: the first frame counts), PNG, TIFF, BMP and WebP are read. Everything
+else, and everything outside the limits, is an `ImageRefused`, whatever the bytes were: no other
+exception leaves this module.
+"""
+
+import io
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import (
+    BmpImagePlugin,
+    Image,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+from PIL.ImageFile import ImageFile
+
+from shared import signatures
+from shared.grey import bits_per_channel, to_grey
+
+MIN_SIDE: Final = 64
+"""Shortest side that is accepted, in pixels."""
+
+MAX_PIXELS: Final = 40_000_000
+"""Largest width × height that is accepted; a large X-ray detector has 10 to 20 million."""
+
+MAX_SCANS: Final = 100
+"""Most passes over a progressive JPEG; each costs as much as a whole image, and 10 are usual."""
+
+ACCEPTED: Final = "JPEG, PNG, TIFF, BMP and WebP"
+
+# Pillow warns of oddities in metadata. They do not concern the pixels, and metadata may name a
+# patient: it must not reach a log.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+
+
+class RefusalReason(StrEnum):
+    """Why an image was refused; stable, for programs."""
+
+    EMPTY = "empty"
+    UNSUPPORTED_FORMAT = "unsupported_format"
+    DICOM = "dicom"
+    ANIMATED = "animated"
+    TOO_SMALL = "too_small"
+    TOO_LARGE = "too_large"
+    TRUNCATED = "truncated"
+    CORRUPT = "corrupt"
+
+
+class ImageRefused(ValueError):
+    """The bytes are no image that can be screened.
+
+    Attributes:
+        reason: Why, for programs.
+        detail: What was received, what is accepted and what to do, for people.
+    """
+
+    def __init__(self, reason: RefusalReason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True)
+class ImageHeader:
+    """What the header of an accepted image says.
+
+    Attributes:
+        format: "JPEG", "PNG", "TIFF", "BMP" or "WEBP".
+        width: Pixels of a stored row, before the EXIF orientation is applied.
+        height: Stored rows.
+        mode: Pillow's name of the pixel type, such as "L", "RGB", "I;16" or "CMYK".
+        decoded_bytes: Estimate of the memory that `decode` adds at its peak, in bytes.
+    """
+
+    format: str
+    width: int
+    height: int
+    mode: str
+    decoded_bytes: int
+
+
+# Pillow's plugins are called directly: `Image.open` would also warn of large images, which are
+# measured here, and read the second frame of an MPO file.
+_OPENERS: Final[dict[str, Callable[[io.BytesIO], ImageFile]]] = {
+    "JPEG": JpegImagePlugin.JpegImageFile,
+    "PNG": PngImagePlugin.PngImageFile,
+    "TIFF": TiffImagePlugin.TiffImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+    "WEBP": WebPImagePlugin.WebPImageFile,
+}
+
+# How to turn a stored image upright: EXIF 2.32, tag 0x0112, table 6 of section 4.6.4.
+_UPRIGHT: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_ORIENTATION: Final = 0x0112
+
+# TIFF 6.0, sections 8 and 15.
+_SUBFILE_TYPE, _REDUCED_RESOLUTION = 254, 1
+_TILE_WIDTH, _TILE_LENGTH = 322, 323
+
+
+def inspect(data: bytes, shortest_side: int = 448) -> ImageHeader:
+    """Read an image's header, and refuse what needs no decoding to be refused.
+
+    Args:
+        data: The file's bytes.
+        shortest_side: As for `decode`, pixels; it changes only `decoded_bytes`.
+
+    Returns:
+        What the header says.
+
+    Raises:
+        ImageRefused: The bytes are empty, of another format, of several images, cut off or
+            damaged within the header, or outside the limits of size.
+    """
+    image = _open(data)
+    return ImageHeader(
+        format=image.format or "",
+        width=image.width,
+        height=image.height,
+        mode=image.mode,
+        decoded_bytes=_decoded_bytes(image, data, shortest_side),
+    )
+
+
+def decode(data: bytes, shortest_side: int = 448) -> NDArray[np.uint8]:
+    """Decode an image to grey, upright.
+
+    Colours become luma (ITU-R BT.601), transparent parts black. More than 8 bits are reduced to
+    the highest eight that the pixels use, so that 12 bits stored in 16 do not come out black.
+
+    Args:
+        data: The file's bytes.
+        shortest_side: A JPEG may be decoded at a half, a quarter or an eighth of its size as long
+            as both sides keep at least this many pixels, which saves half of the time or more at
+            a mean change of well under a grey level after `preprocessing.resize`.
+            0 decodes at full size.
+
+    Returns:
+        (H, W) uint8: 0 is black.
+
+    Raises:
+        ImageRefused: As `inspect`, and where the pixels are cut off or damaged.
+    """
+    image = _open(data)
+    try:
+        if isinstance(image, JpegImagePlugin.JpegImageFile):
+            image.draft("L", (shortest_side, shortest_side) if shortest_side > 0 else None)
+        deep = bits_per_channel(image) > 8
+        image.load()
+        # After loading, as Pillow turns a TIFF by itself then, and drops the tag.
+        turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
+        grey = to_grey(image, deep)
+        if turn is not None:
+            grey = grey.transpose(turn)
+        return np.array(grey, dtype=np.uint8)
+    except Exception as error:  # noqa: BLE001 - damaged bytes make decoders raise anything
+        _refuse_damaged(error, image.format or "image")
+
+
+def _open(data: bytes) -> ImageFile:
+    """Open an image without decoding it, or refuse it."""
+    if not data:
+        raise ImageRefused(
+            RefusalReason.EMPTY,
+            f"The file is empty (0 bytes). Send the bytes of a chest X-ray as {ACCEPTED}.",
+        )
+    if signatures.is_dicom(data):
+        raise ImageRefused(
+            RefusalReason.DICOM,
+            f"This is a DICOM file, which is not read yet; accepted are {ACCEPTED}. "
+            "Export the image from your viewer as PNG or JPEG and send that.",
+        )
+    name = signatures.accepted_format(data)
+    if name is None:
+        raise ImageRefused(
+            RefusalReason.UNSUPPORTED_FORMAT,
+            f"Received {signatures.describe(data)}; accepted are {ACCEPTED}. "
+            "Export the image as PNG or JPEG and send that.",
+        )
+    try:
+        image = _OPENERS[name](io.BytesIO(data))
+        several = _holds_several(image)
+    except Exception as error:  # noqa: BLE001 - damaged bytes make decoders raise anything
+        _refuse_damaged(error, name)
+    if several:
+        raise ImageRefused(
+            RefusalReason.ANIMATED,
+            f"This {name} file holds several pictures (an animation or several pages); accepted "
+            "is one picture a file. Save the X-ray on its own and send that.",
+        )
+    _check_limits(image, data)
+    return image
+
+
+def _holds_several(image: ImageFile) -> bool:
+    """Whether the file holds more than one picture, thumbnails aside."""
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return bool(getattr(image, "is_animated", False))
+    try:
+        image.seek(1)
+    except EOFError:
+        return False
+    several = not image.tag_v2.get(_SUBFILE_TYPE, 0) & _REDUCED_RESOLUTION
+    image.seek(0)
+    return several
+
+
+def _check_limits(image: ImageFile, data: bytes) -> None:
+    """Refuse an image that is too small, too large, or made to exhaust the decoder."""
+    width, height = image.size
+    received = f"The image has {width} × {height} pixels"
+    if min(width, height) < MIN_SIDE:
+        raise ImageRefused(
+            RefusalReason.TOO_SMALL,
+            f"{received}; accepted are at least {MIN_SIDE} × {MIN_SIDE}. "
+            "Send the original X-ray, not a thumbnail.",
+        )
+    limit = f"accepted are at most {MAX_PIXELS // 1_000_000} million"
+    if width * height > MAX_PIXELS:
+        raise ImageRefused(
+            RefusalReason.TOO_LARGE,
+            f"{received} ({width * height / 1e6:.1f} million); {limit}. "
+            "Export it smaller: about 2000 pixels wide is plenty.",
+        )
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        tile = image.tag_v2.get(_TILE_WIDTH, 0) * image.tag_v2.get(_TILE_LENGTH, 0)
+        if tile > MAX_PIXELS:
+            raise ImageRefused(
+                RefusalReason.TOO_LARGE,
+                f"The TIFF file has tiles of {tile / 1e6:.1f} million pixels; {limit}. "
+                "Export the image as PNG or JPEG and send that.",
+            )
+    if "progressive" in image.info and data.count(b"\xff\xda") > MAX_SCANS:
+        raise ImageRefused(
+            RefusalReason.TOO_LARGE,
+            f"The progressive JPEG has more than {MAX_SCANS} scans, far more than a camera or "
+            "viewer writes. Export the image as PNG or baseline JPEG and send that.",
+        )
+
+
+def _refuse_damaged(error: Exception, name: str) -> NoReturn:
+    """Refuse an image that the decoder gave up on."""
+    text = str(error).lower()
+    if isinstance(error, MemoryError):
+        raise ImageRefused(
+            RefusalReason.TOO_LARGE,
+            f"There is not enough memory to decode this {name} image. "
+            "Export it smaller: about 2000 pixels wide is plenty.",
+        ) from error
+    if isinstance(error, EOFError) or "truncat" in text or "unexpected end" in text:
+        raise ImageRefused(
+            RefusalReason.TRUNCATED,
+            f"The {name} file ends before its image does: it was probably cut off while it was "
+            "copied or sent. Send the whole file again.",
+        ) from error
+    if name == "JPEG" and "cannot handle" in text:
+        raise ImageRefused(
+            RefusalReason.UNSUPPORTED_FORMAT,
+            "This kind of JPEG (more than 8 bits, or an unusual number of colours) is not read. "
+            "Export the image as PNG or as an ordinary JPEG and send that.",
+        ) from error
+    raise ImageRefused(
+        RefusalReason.CORRUPT,
+        f"The file begins like a {name} image, but it is damaged or of an unusual kind. "
+        "Send it again; if it is refused again, export it as PNG or JPEG.",
+    ) from error
+
+
+def _decoded_bytes(image: ImageFile, data: bytes, shortest_side: int) -> int:
+    """Estimate the memory that decoding adds at its peak, in bytes."""
+    return image.width * image.height * 16
