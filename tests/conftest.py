@@ -1,0 +1,17 @@
+"""Fixtures for every folder of tests."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def xray_data() -> Path:
+    """Folder of real X-rays that XRAY_DATA names, else ../shared/data; skips where it is absent."""
+    path = Path(os.environ.get("XRAY_DATA") or ROOT / ".." / "shared" / "data").resolve()
+    if not (path / "chest_xray").is_dir():
+        pytest.skip(f"no real X-rays in {path}; name a folder of them in XRAY_DATA")
+    return path

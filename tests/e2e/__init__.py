@@ -1,0 +1,1 @@
+"""Tests from the outside: real servers, a real browser, real containers."""
