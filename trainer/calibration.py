@@ -1,31 +1,20 @@
 """Turn logits into probabilities that mean what they say, on images held out from training."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
+from shared.manifest import Calibration
+
 Logits = NDArray[np.floating]
 KINDS = ("temperature+bias", "temperature", "none")
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """P = sigmoid(logit / temperature + bias).
-
-    Attributes:
-        temperature: Above 0; 1 leaves the logits as they are, more makes them less sure.
-        bias: In logits; corrects for classes that were balanced, or for another prevalence.
-    """
-
-    temperature: float = 1.0
-    bias: float = 0.0
-
-    def __call__(self, logits: Logits) -> NDArray[np.float64]:
-        """Calibrated probabilities in [0, 1], of the shape of `logits`."""
-        return np.asarray(expit(np.asarray(logits, np.float64) / self.temperature + self.bias))
+def calibrated(logits: Logits, calibration: Calibration) -> NDArray[np.float64]:
+    """Probabilities in [0, 1] of the shape of `logits`: sigmoid(logit / temperature + bias)."""
+    z = np.asarray(logits, np.float64)
+    return np.asarray(expit(z / calibration.temperature + calibration.bias))
 
 
 def fit_calibration(
@@ -65,4 +54,6 @@ def fit_calibration(
     # |log temperature| <= 3: a factor of 20 either way is a broken network, not a calibration.
     bounds = [(-3.0, 3.0)] + [(-20.0, 20.0)] * with_bias
     found = minimize(loss, np.zeros(len(bounds)), method="L-BFGS-B", bounds=bounds).x
-    return Calibration(float(np.exp(found[0])), float(found[1]) if with_bias else 0.0)
+    return Calibration(
+        temperature=float(np.exp(found[0])), bias=float(found[1]) if with_bias else 0.0
+    )

@@ -5,11 +5,11 @@ can put sensitivity first; the rule is an option of `fit` and is written in the 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.manifest import OperatingPoint
 from trainer.bootstrap import patient_weights
 
 Probabilities = NDArray[np.floating]
@@ -28,23 +28,6 @@ RULES_HELP = "; ".join(
     f"{name}{'' if value is None else f'={value:g}'}: {text}"
     for name, (value, text) in _RULES.items()
 )
-
-
-@dataclass(frozen=True)
-class OperatingPoint:
-    """PNEUMONIA from `threshold` on; to be reviewed from `low` on and below `high`.
-
-    Attributes:
-        threshold: A calibrated probability in (0, 1).
-        rule: How it was chosen, e.g. "sensitivity=0.97".
-        low: In (0, threshold].
-        high: In [threshold, 1).
-    """
-
-    threshold: float
-    rule: str
-    low: float
-    high: float
 
 
 def parse_rule(text: str) -> tuple[str, float | None]:
@@ -114,10 +97,10 @@ def choose_operating_point(
     high = _picker("specificity", rule_in)(*curve)
     text = name if value is None else f"{name}={value:g}"
     return OperatingPoint(
-        threshold,
-        text,
-        float(np.clip(low, 0.001, threshold)),
-        float(np.clip(high, threshold, 0.999)),
+        threshold=threshold,
+        rule=text,
+        low=float(np.clip(low, 0.001, threshold)),
+        high=float(np.clip(high, threshold, 0.999)),
     )
 
 
