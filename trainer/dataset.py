@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from shared import decoding, preprocessing
 from shared.labels import LABELS
+from trainer.errors import TrainerError
 from trainer.patients import cause_of, patient_of
 
 SPLITS = ("train", "val", "test")
@@ -26,7 +27,7 @@ _LITTER = {".ds_store", "thumbs.db", "desktop.ini"}
 _BROKEN_LIMIT = 0.2  # a class folder with a larger share of unreadable files is a broken download
 
 
-class DatasetError(Exception):
+class DatasetError(TrainerError):
     """The data cannot be used as it is; the message names the path and the remedy."""
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from shared.manifest import CHEST_XRAY_HEAD, PNEUMONIA_HEAD, VIRAL_HEAD
 from shared.preprocessing import INPUT_SIZE, scale
+from trainer.errors import TrainerError
 from trainer.inference import predict
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ TOLERANCE = 1e-4  # largest difference allowed between .h5 and .onnx, in probabi
 _NAMED = ("logits", "activation_map", "features")
 
 
-class ExportError(Exception):
+class ExportError(TrainerError):
     """The network cannot be exported; the message says what was expected."""
 
 

@@ -1,0 +1,40 @@
+"""Importing Keras: late, because it takes seconds, and without its chatter."""
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+def load_keras() -> None:
+    """Import Keras and its backend; what they print on the way is not shown.
+
+    Raises:
+        ImportError: The trainer's packages are not installed.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _silenced_stderr():
+        import keras
+
+        keras.backend.backend()
+    # Keras finds .h5 old-fashioned; this project publishes it on purpose.
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", message=".*HDF5 file.*")
+    warnings.filterwarnings("ignore", message="The structure of `inputs` doesn't match")
+
+
+@contextmanager
+def _silenced_stderr() -> Iterator[None]:
+    """Send file descriptor 2 to nowhere: the backends' C++ parts write there directly."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

@@ -1,0 +1,268 @@
+"""`fit`: from the folders to a published bundle, in stages that a killed run can resume.
+
+    data -> split by patient -> members -> ensemble -> refusal -> export -> decision -> report
+
+What a stage leaves in the run's folder is not done again.
+"""
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trainer.audit import Audit, audit, fingerprint
+from trainer.console import bar, duration, say
+from trainer.dataset import Dataset, Split, check_split, find_dataset, load_split
+from trainer.errors import TrainerError
+from trainer.options import Options
+from trainer.recipe import Recipe
+from trainer.run_folder import RunFolder, check_writable, write_atomically
+from trainer.splits import stress_fold, validation_split, without_copies
+
+if TYPE_CHECKING:
+    import keras
+
+_NETWORK = "network.json"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What `fit` is asked for.
+
+    Attributes:
+        data: The data set's folder or .zip.
+        models: Where bundles are published.
+        work: Where runs and decoded images are kept.
+        recipe: How each member is trained.
+        options: How the run splits, decides and reports.
+        test: Whether to look at the test folder at the end.
+    """
+
+    data: Path
+    models: Path
+    work: Path
+    recipe: Recipe
+    options: Options
+    test: bool = True
+
+    def state(self) -> dict[str, Any]:
+        """What `run.json` needs to go on with this run."""
+        return {
+            "data": str(self.data.resolve()),
+            "test": self.test,
+            "recipe": self.recipe.to_json(),
+            "options": self.options.to_json(),
+        }
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The data of a run: split by patient, without copies.
+
+    Attributes:
+        splits: "train" and "validation"; "val" and "test" where there are any.
+        audit: Facts about them.
+        fingerprint: SHA-256 of the training folder's contents.
+    """
+
+    splits: dict[str, Split]
+    audit: Audit
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The network of a run.
+
+    Attributes:
+        model: The Keras network, with every head.
+        h5: Its file.
+        onnx: The served graph, checked equal.
+        record: Histories, refusal, familiarity, figures of the members and the export.
+    """
+
+    model: "keras.Model"
+    h5: Path
+    onnx: Path
+    record: dict[str, Any]
+
+
+def fit(request: Request, run: RunFolder | None = None) -> Path:
+    """Train and publish.
+
+    Args:
+        request: What is asked for.
+        run: The run to go on with; None starts one.
+
+    Returns:
+        The folder of the published bundle.
+
+    Raises:
+        TrainerError: The data, the folders or the checkpoint are not usable; nothing is published.
+    """
+    started = time.monotonic()
+    check_writable(request.models, "--models")
+    check_writable(request.work, "--work")
+    prepared = prepare(request)
+    resumed = run is not None
+    run = run or RunFolder.create(request.work, request.state())
+    if run.state.setdefault("fingerprint", prepared.fingerprint) != prepared.fingerprint:
+        raise TrainerError(
+            f"The training images in {request.data} have changed since the run {run.path} began. "
+            "Put them back, or start a new run without --resume."
+        )
+    run.save()
+    say("Run", f"{run.path}{' (resumed)' if resumed else ''}")
+    fitted = _network(request, prepared, run)
+
+    from trainer.publishing import conclude
+
+    path = conclude(request, prepared, fitted, run)
+    run.save(published=path.name)
+    say("Done", f"in {duration(time.monotonic() - started)}: {path}")
+    return path
+
+
+def prepare(request: Request) -> Prepared:
+    """Find, decode, split and audit the data.
+
+    Raises:
+        TrainerError: A folder is missing, empty or mostly unreadable.
+    """
+    dataset = find_dataset(request.data)
+    check_split(dataset, "train")
+    if request.test:
+        _check_test(dataset)
+    names = ["train"] + [
+        n for n in ("val", "test") if n in dataset.files and (n != "test" or request.test)
+    ]
+    loaded: dict[str, Split] = {}
+    broken = []
+    for name in names:
+        if name == "val" and len(dataset.files[name]) < 2:
+            continue  # reported where it is whole, never needed
+        with bar(f"Reading {name}") as progress:
+            loaded[name], skipped = load_split(
+                dataset, name, request.work / "cache", progress, request.options.limit or None
+            )
+        broken += skipped
+    digest = fingerprint(loaded["train"])
+    whole, dropped = without_copies(loaded.pop("train"))
+    options = request.options
+    if options.stress is None:
+        train, held = validation_split(whole, options.validation_share, options.seed)
+    else:
+        train, held = stress_fold(whole, options.stress, options.validation_share, options.seed)
+    splits = {"train": whole.select(train), "validation": whole.select(held), **loaded}
+    found = audit(splits, dropped, broken)
+    _describe(request.data, found)
+    return Prepared(splits, found, digest)
+
+
+def _check_test(dataset: Dataset) -> None:
+    try:
+        check_split(dataset, "test")
+    except TrainerError as error:
+        raise TrainerError(f"{error} Or leave the test out with --no-test.") from error
+
+
+def _describe(data: Path, found: Audit) -> None:
+    say("Data", str(data))
+    for name, facts in found.splits.items():
+        pneumonia = facts.images - facts.strata["normal"]
+        say(
+            f"  {name}",
+            f"{facts.strata['normal']:,} normal + {pneumonia:,} pneumonia, "
+            f"{facts.patients:,} patients",
+        )
+    if found.dropped:
+        say("", f"{found.dropped} exact copies left out")
+    for file in found.broken[:20]:
+        say("  skipped", f"{file.path}: {file.reason}")
+    if found.broken:
+        say("", f"{len(found.broken)} unreadable files skipped; they count nowhere")
+    for (a, b), count in found.shared_copies.items():
+        if count:
+            say("  warning", f"{count} images of {b} are exact copies of images of {a}")
+
+
+def _network(request: Request, prepared: Prepared, run: RunFolder) -> Fitted:
+    """Train the members and put them together; or load what an earlier process finished."""
+    from trainer.backend import load_keras
+
+    load_keras()
+    from trainer.export import check_equal, export_onnx, load_network
+
+    h5, onnx, record_file = (run.path / n for n in ("model.h5", "model.onnx", _NETWORK))
+    if record_file.is_file():
+        record = json.loads(record_file.read_text(encoding="utf-8"))
+        say("Network", "trained already")
+        return Fitted(load_network(h5), h5, onnx, record)
+    model, record = _train(request, prepared, run.path)
+    partial = h5.with_name(".partial.h5")
+    _save(model, partial)
+    partial.replace(h5)
+    model = load_network(h5)  # what is exported and measured is what the file holds
+    export_onnx(model, onnx)
+    record["onnx_difference"] = check_equal(model, onnx, prepared.splits["validation"].images)
+    say("Export", f"ONNX equals .h5 to {record['onnx_difference']:.1g} on validation images")
+    write_atomically(record_file, json.dumps(record))
+    return Fitted(model, h5, onnx, record)
+
+
+def _train(
+    request: Request, prepared: Prepared, folder: Path
+) -> tuple["keras.Model", dict[str, Any]]:
+    import keras
+
+    from trainer.fitting import ResumeMismatch, fit_member, predict_logits
+    from trainer.network import combine, multiply_adds
+    from trainer.refusal import fit_refusal
+
+    train, validation = prepared.splits["train"], prepared.splits["validation"]
+    options, started = request.options, time.monotonic()
+    members = []
+    for index in range(options.members):
+        label = f"Member {index + 1}/{options.members}" if options.members > 1 else "Training"
+        try:
+            members.append(
+                fit_member(
+                    request.recipe,
+                    train,
+                    validation,
+                    folder / f"member-{index + 1}",
+                    options.seed + index,
+                    label=label,
+                )
+            )
+        except ResumeMismatch as error:
+            raise TrainerError(str(error)) from error
+        say(label, f"best epoch {members[-1].best_epoch} of {len(members[-1].history)}")
+    logits = [predict_logits(m.model, validation.images)[:, 0].tolist() for m in members]
+    model = members[0].model if len(members) == 1 else combine([m.model for m in members])
+    model, refusal, unfamiliar = fit_refusal(model, train, validation, request.recipe)
+    record = {
+        "histories": [m.history for m in members],
+        "best_epochs": [m.best_epoch for m in members],
+        "member_logits": logits,
+        "refusal": refusal,
+        "unfamiliar": unfamiliar,
+        "parameters": model.count_params(),
+        "multiply_adds": multiply_adds(model),
+        "keras": keras.__version__,
+        "seconds": time.monotonic() - started,
+    }
+    return model, record
+
+
+def _save(model: "keras.Model", path: Path) -> None:
+    try:
+        model.save(path)
+    except (OSError, RuntimeError) as error:  # h5py tells of a full disk by either
+        path.unlink(missing_ok=True)
+        raise TrainerError(
+            f"The network cannot be written to {path.parent} "
+            f"({str(error).splitlines()[0] if str(error) else 'no reason given'}). "
+            "Free some space, then go on with --resume."
+        ) from error

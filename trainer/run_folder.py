@@ -1,0 +1,106 @@
+"""The folder of one run: its options, its checkpoints, and whether it has published.
+
+Written so that a run killed at any moment can be resumed: each file is replaced in one step, and
+the options are written before anything else.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+from trainer.errors import TrainerError
+
+_STATE = "run.json"
+
+
+class RunFolder:
+    """One run's folder, held by one process at a time.
+
+    Attributes:
+        path: The folder.
+        state: What `run.json` holds: "options", "recipe", "data", "fingerprint", "published"...
+    """
+
+    def __init__(self, path: Path, state: dict[str, Any]) -> None:
+        self.path = path
+        self.state = state
+        self._lock: IO[str] = (path / ".lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise TrainerError(
+                f"The run {path} is being worked on by another process. Wait for it, or start a "
+                "new run without --resume."
+            ) from error
+
+    @classmethod
+    def create(cls, work: Path, state: dict[str, Any]) -> "RunFolder":
+        """Start a run in a new folder, named by the time."""
+        stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H%M%SZ")
+        path = work / "runs" / stamp
+        count = 1
+        while path.exists():
+            count += 1
+            path = work / "runs" / f"{stamp}-{count}"
+        path.mkdir(parents=True)
+        run = cls(path, state)
+        run.save()
+        return run
+
+    @classmethod
+    def resume(cls, work: Path) -> "RunFolder":
+        """Open the newest run that has not published.
+
+        Raises:
+            TrainerError: There is none.
+        """
+        for path in sorted((work / "runs").glob("*"), reverse=True):
+            try:
+                state = json.loads((path / _STATE).read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                continue
+            if not state.get("published"):
+                return cls(path, state)
+        raise TrainerError(
+            f"There is no unfinished run in {work / 'runs'}. Leave out --resume to start one, or "
+            "give the --models or --work of the run to go on with."
+        )
+
+    def save(self, **changes: Any) -> None:
+        """Write `run.json`, with these entries changed."""
+        self.state.update(changes)
+        write_atomically(self.path / _STATE, json.dumps(self.state, indent=2) + "\n")
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace a text file in one step, and sync it."""
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def check_writable(folder: Path, option: str) -> None:
+    """Make a folder, and try to write in it.
+
+    Raises:
+        TrainerError: It cannot be made or written; names the option to change.
+    """
+    probe = folder / f".writable-{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"x")
+    except OSError as error:
+        raise TrainerError(
+            f"{folder} cannot be written: {error.strerror or error}. Make the folder writable for "
+            f"this user (uid {os.getuid()}), free some space, or name another one with {option}."
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink(missing_ok=True)
