@@ -8,10 +8,11 @@ exception leaves this module.
 
 import io
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, NoReturn
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ from PIL import (
 from PIL.ImageFile import ImageFile
 
 from shared import signatures
+from shared.footprint import decoded_bytes
 from shared.grey import bits_per_channel, to_grey
 
 MIN_SIDE: Final = 64
@@ -132,13 +134,9 @@ def inspect(data: bytes, shortest_side: int = 448) -> ImageHeader:
             damaged within the header, or outside the limits of size.
     """
     image = _open(data)
-    return ImageHeader(
-        format=image.format or "",
-        width=image.width,
-        height=image.height,
-        mode=image.mode,
-        decoded_bytes=_decoded_bytes(image, data, shortest_side),
-    )
+    with _refusing_damage(image.format):
+        memory = decoded_bytes(image, data, shortest_side)
+    return ImageHeader(image.format or "", image.width, image.height, image.mode, memory)
 
 
 def decode(data: bytes, shortest_side: int = 448) -> NDArray[np.uint8]:
@@ -155,25 +153,22 @@ def decode(data: bytes, shortest_side: int = 448) -> NDArray[np.uint8]:
             0 decodes at full size.
 
     Returns:
-        (H, W) uint8: 0 is black.
+        (H, W) uint8, read-only: 0 is black.
 
     Raises:
         ImageRefused: As `inspect`, and where the pixels are cut off or damaged.
     """
     image = _open(data)
-    try:
+    with _refusing_damage(image.format):
         if isinstance(image, JpegImagePlugin.JpegImageFile):
             image.draft("L", (shortest_side, shortest_side) if shortest_side > 0 else None)
         deep = bits_per_channel(image) > 8
         image.load()
-        # After loading, as Pillow turns a TIFF by itself then, and drops the tag.
-        turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
+        turn = _turn(image)
         grey = to_grey(image, deep)
         if turn is not None:
             grey = grey.transpose(turn)
-        return np.array(grey, dtype=np.uint8)
-    except Exception as error:  # noqa: BLE001 - damaged bytes make decoders raise anything
-        _refuse_damaged(error, image.format or "image")
+        return np.asarray(grey, dtype=np.uint8)
 
 
 def _open(data: bytes) -> ImageFile:
@@ -196,32 +191,36 @@ def _open(data: bytes) -> ImageFile:
             f"Received {signatures.describe(data)}; accepted are {ACCEPTED}. "
             "Export the image as PNG or JPEG and send that.",
         )
-    try:
+    with _refusing_damage(name):
         image = _OPENERS[name](io.BytesIO(data))
-        several = _holds_several(image)
-    except Exception as error:  # noqa: BLE001 - damaged bytes make decoders raise anything
-        _refuse_damaged(error, name)
-    if several:
-        raise ImageRefused(
-            RefusalReason.ANIMATED,
-            f"This {name} file holds several pictures (an animation or several pages); accepted "
-            "is one picture a file. Save the X-ray on its own and send that.",
-        )
-    _check_limits(image, data)
+        _refuse_several(image)
+        _check_limits(image, data)
     return image
 
 
-def _holds_several(image: ImageFile) -> bool:
-    """Whether the file holds more than one picture, thumbnails aside."""
-    if not isinstance(image, TiffImagePlugin.TiffImageFile):
-        return bool(getattr(image, "is_animated", False))
+def _turn(image: ImageFile) -> Image.Transpose | None:
+    """What turns a loaded image upright; Pillow turned a TIFF already, and dropped its tag."""
     try:
-        image.seek(1)
-    except EOFError:
-        return False
-    several = not image.tag_v2.get(_SUBFILE_TYPE, 0) & _REDUCED_RESOLUTION
-    image.seek(0)
-    return several
+        return _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # noqa: BLE001 - damaged metadata raises anything, and hurts no pixels
+        return None
+
+
+def _refuse_several(image: ImageFile) -> None:
+    """Refuse a file of more than one picture; a reduced copy of the first is no matter."""
+    several = bool(getattr(image, "is_animated", False))
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        several = False
+        with suppress(EOFError):
+            image.seek(1)
+            several = not image.tag_v2.get(_SUBFILE_TYPE, 0) & _REDUCED_RESOLUTION
+        image.seek(0)
+    if several:
+        raise ImageRefused(
+            RefusalReason.ANIMATED,
+            f"This {image.format} file holds several pictures (an animation or several pages); "
+            "accepted is one picture a file. Save the X-ray on its own and send that.",
+        )
 
 
 def _check_limits(image: ImageFile, data: bytes) -> None:
@@ -251,40 +250,46 @@ def _check_limits(image: ImageFile, data: bytes) -> None:
             )
     if "progressive" in image.info and data.count(b"\xff\xda") > MAX_SCANS:
         raise ImageRefused(
-            RefusalReason.TOO_LARGE,
+            RefusalReason.CORRUPT,
             f"The progressive JPEG has more than {MAX_SCANS} scans, far more than a camera or "
             "viewer writes. Export the image as PNG or baseline JPEG and send that.",
         )
 
 
-def _refuse_damaged(error: Exception, name: str) -> NoReturn:
-    """Refuse an image that the decoder gave up on."""
+@contextmanager
+def _refusing_damage(name: str | None) -> Iterator[None]:
+    """Turn whatever a decoder raises into a refusal: damaged bytes make it raise anything."""
+    try:
+        yield
+    except ImageRefused:
+        raise
+    except Exception as error:
+        raise _damaged(error, name or "image") from error
+
+
+def _damaged(error: Exception, name: str) -> ImageRefused:
+    """Say why the decoder gave up on an image."""
     text = str(error).lower()
     if isinstance(error, MemoryError):
-        raise ImageRefused(
+        return ImageRefused(
             RefusalReason.TOO_LARGE,
             f"There is not enough memory to decode this {name} image. "
             "Export it smaller: about 2000 pixels wide is plenty.",
-        ) from error
+        )
     if isinstance(error, EOFError) or "truncat" in text or "unexpected end" in text:
-        raise ImageRefused(
+        return ImageRefused(
             RefusalReason.TRUNCATED,
             f"The {name} file ends before its image does: it was probably cut off while it was "
             "copied or sent. Send the whole file again.",
-        ) from error
+        )
     if name == "JPEG" and "cannot handle" in text:
-        raise ImageRefused(
+        return ImageRefused(
             RefusalReason.UNSUPPORTED_FORMAT,
             "This kind of JPEG (more than 8 bits, or an unusual number of colours) is not read. "
             "Export the image as PNG or as an ordinary JPEG and send that.",
-        ) from error
-    raise ImageRefused(
+        )
+    return ImageRefused(
         RefusalReason.CORRUPT,
         f"The file begins like a {name} image, but it is damaged or of an unusual kind. "
         "Send it again; if it is refused again, export it as PNG or JPEG.",
-    ) from error
-
-
-def _decoded_bytes(image: ImageFile, data: bytes, shortest_side: int) -> int:
-    """Estimate the memory that decoding adds at its peak, in bytes."""
-    return image.width * image.height * 16
+    )

@@ -1,5 +1,6 @@
 """What a file is, by its first bytes."""
 
+import codecs
 from typing import Final
 
 _ACCEPTED: Final = (
@@ -75,11 +76,10 @@ def describe(data: bytes) -> str:
 
 
 def _is_text(start: bytes) -> bool:
-    """Whether `start` reads as text; a character cut in two at its end is no matter."""
+    """Whether `start` reads as UTF-8 text."""
+    # Incrementally, as a character may be cut in two at the end of `start`.
     try:
-        text = start.decode("utf-8")
-    except UnicodeDecodeError as error:
-        if error.start < len(start) - 3:
-            return False
-        text = start[: error.start].decode("utf-8")
+        text = codecs.getincrementaldecoder("utf-8")().decode(start)
+    except UnicodeDecodeError:
+        return False
     return all(character.isprintable() or character in "\t\r\n\f" for character in text)

@@ -1,0 +1,93 @@
+"""How much memory decoding will take, known from an image's header.
+
+A service shares a budget of memory among its requests, and takes on what fits: 40 megapixels of
+baseline JPEG cost a few megabytes, of WebP 640. The figures are measured peaks, rounded up.
+"""
+
+from typing import Final
+
+from PIL import JpegImagePlugin, TiffImagePlugin, WebPImagePlugin
+from PIL.ImageFile import ImageFile
+
+# Bytes a pixel from loading an image to its grey array, by Pillow's mode; colours are stored in 4.
+_PER_PIXEL: Final = {"1": 3, "L": 3, "P": 3, "RGB": 5, "LAB": 5, "LA": 7, "RGBA": 7} | {
+    "I": 13,
+    "F": 13,
+}
+_DEEP: Final = 7  # 16 bits
+_OTHER: Final = 9  # by way of RGB or RGBA
+_WEBP: Final = 17  # two canvases, the frame and its copy, four bytes each
+_FIXED: Final = 500_000  # rows in flight and tables
+
+_ROWS_PER_STRIP: Final = 278  # TIFF 6.0, section 8
+
+
+def decoded_bytes(image: ImageFile, data: bytes, shortest_side: int) -> int:
+    """Estimate the memory that decoding adds at its peak.
+
+    Args:
+        image: An image that is opened, but not loaded.
+        data: The file's bytes.
+        shortest_side: As for `shared.decoding.decode`, pixels.
+
+    Returns:
+        Bytes.
+    """
+    width, height = image.size
+    if isinstance(image, JpegImagePlugin.JpegImageFile):
+        # Decoded straight to grey, and reduced; but a file whose components or precision come in
+        # several scans needs all of its coefficients, two bytes each, before the first pixel.
+        by = _reduction(width, height, shortest_side)
+        pixels = -(-width // by) * -(-height // by)
+        per_pixel = _OTHER if image.mode == "CMYK" else _PER_PIXEL["L"]
+        return _FIXED + pixels * per_pixel + _coefficients(image, data) * 2
+    if isinstance(image, WebPImagePlugin.WebPImageFile):
+        return _FIXED + width * height * _WEBP
+    strip = 0
+    if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tile[0].codec_name == "libtiff":
+        rows = min(int(image.tag_v2.get(_ROWS_PER_STRIP, height)), height)
+        strip = width * rows * 4  # decoded whole
+    return _FIXED + width * height * _per_pixel(image) + strip
+
+
+def _per_pixel(image: ImageFile) -> int:
+    if image.mode.startswith("I;16"):
+        return _DEEP
+    if image.mode == "P" and "transparency" in image.info:
+        return _OTHER
+    return _PER_PIXEL.get(image.mode, _OTHER)
+
+
+def _reduction(width: int, height: int, shortest_side: int) -> int:
+    """Factor by which `draft` lets the JPEG decoder shrink the image."""
+    if shortest_side <= 0:
+        return 1
+    most = min(width, height) // shortest_side
+    return next((by for by in (8, 4, 2) if most >= by), 1)
+
+
+def _coefficients(image: JpegImagePlugin.JpegImageFile, data: bytes) -> int:
+    """Coefficients that the decoder must hold at once; 0 if it works row by row.
+
+    ITU-T T.81: a frame's components have sampling factors (A.1.1), and a sequential scan of all
+    of its components (B.2.3) can be decoded as it is read.
+    """
+    if "progressive" not in image.info and _first_scan_components(data) == len(image.layer):
+        return 0
+    most_h = max(h for _, h, _, _ in image.layer)
+    most_v = max(v for _, _, v, _ in image.layer)
+    samples = sum(h * v for _, h, v, _ in image.layer)
+    return int(image.width * image.height * samples / (most_h * most_v))
+
+
+def _first_scan_components(data: bytes) -> int:
+    """Components in a JPEG's first scan (ITU-T T.81, B.1.1 and B.2.3); 0 if there is none."""
+    at = 2
+    while at + 4 < len(data):
+        if data[at] != 0xFF or data[at + 1] in {0x00, 0xFF}:
+            at += 1
+        elif data[at + 1] == 0xDA:
+            return data[at + 4]
+        else:
+            at += 2 + int.from_bytes(data[at + 2 : at + 4])
+    return 0

@@ -1,0 +1,190 @@
+"""What is no single picture of a fitting size is refused, with a reason and a remedy."""
+
+import gzip
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from shared.decoding import ImageRefused, decode, inspect
+from tests.shared.pictures import PHANTOM, encode, every_format, png_header
+
+GREY = Image.fromarray(PHANTOM)
+
+
+def refused(data: bytes) -> ImageRefused:
+    """Have an image refused from its header alone."""
+    with pytest.raises(ImageRefused) as caught:
+        inspect(data)
+    with pytest.raises(ImageRefused) as again:
+        decode(data)
+    assert caught.value.reason == again.value.reason
+    assert caught.value.detail == str(caught.value)
+    return caught.value
+
+
+def test_empty() -> None:
+    assert refused(b"").reason == "empty"
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (encode(GREY, "GIF"), "GIF"),
+        (b"%PDF-1.7\n", "PDF"),
+        (b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>', "SVG"),
+        (b"<!DOCTYPE html><p>", "HTML"),
+        (b"data:image/png;base64,iVBORw0KGgo=", "base64"),
+        ("Röntgenbild, 12.3.".encode(), "text file"),
+        (b"name,value\n" + "é".encode() * 2000, "text file"),
+        (b"PK\x03\x04" + bytes(50), "ZIP"),
+        (gzip.compress(b"image"), "gzip"),
+        (b"\0\0\0\x18ftypheic" + bytes(50), "HEIC"),
+        (b"\0\0\0\x18ftypavif" + bytes(50), "AVIF"),
+        (b"\0\0\0\x18ftypisom" + bytes(50), "video"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(50), "JPEG 2000"),
+        (b"RIFF\x24\0\0\0WAVEfmt ", "unknown kind (16 bytes)"),
+        (b"\x7fELF" + bytes(range(256)), "unknown kind (260 bytes)"),
+        (b"\x89PN", "unknown kind (3 bytes)"),
+    ],
+)
+def test_other_formats_are_named(data: bytes, name: str) -> None:
+    refusal = refused(data)
+    assert refusal.reason == "unsupported_format"
+    assert name in refusal.detail
+    assert "PNG" in refusal.detail
+
+
+def test_an_animated_gif_is_a_gif() -> None:
+    frames = [Image.new("L", (100, 100), grey) for grey in (0, 90)]
+    data = encode(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert refused(data).reason == "unsupported_format"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        bytes(128) + b"DICM\x02\0\0\0UL\x04\0" + bytes(100),
+        b"II*\0" + bytes(124) + b"DICM\x02\0\0\0UL\x04\0" + bytes(100),
+        b"\x08\0\x05\0CS\x0a\0ISO_IR 100" + bytes(100),
+    ],
+    ids=["preamble", "TIFF as preamble", "no preamble"],
+)
+def test_dicom_is_named(data: bytes) -> None:
+    refusal = refused(data)
+    assert refusal.reason == "dicom"
+    assert "PNG or JPEG" in refusal.detail
+
+
+def test_real_dicom_files_are_named(xray_data: Path) -> None:
+    files = sorted((xray_data / "dicom").glob("*.dcm"))
+    assert files
+    assert {refused(path.read_bytes()).reason for path in files} == {"dicom"}
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "WEBP", "TIFF"])
+def test_several_pictures(file_format: str) -> None:
+    frames = [Image.new("RGB", (100, 100), (grey, 0, 0)) for grey in (0, 90, 200)]
+    data = encode(frames[0], file_format, save_all=True, append_images=frames[1:])
+    refusal = refused(data)
+    assert refusal.reason == "animated"
+    assert file_format in refusal.detail
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "TIFF", "BMP", "WEBP"])
+@pytest.mark.parametrize("size", [(63, 500), (500, 63), (1, 1)])
+def test_too_small(file_format: str, size: tuple[int, int]) -> None:
+    refusal = refused(encode(Image.new("L", size), file_format))
+    assert refusal.reason == "too_small"
+    assert f"{size[0]} × {size[1]}" in refusal.detail
+
+
+def test_the_smallest_size_itself_is_accepted() -> None:
+    assert decode(encode(Image.new("L", (64, 64)), "PNG")).shape == (64, 64)
+
+
+@pytest.mark.parametrize("size", [(10_000, 6_000), (65_500, 65_500), (2**31 - 1, 2**31 - 1)])
+def test_too_large_is_known_from_the_header(size: tuple[int, int]) -> None:
+    refusal = refused(png_header(*size))
+    assert refusal.reason == "too_large"
+    assert "40 million" in refusal.detail
+
+
+def test_large_tiff_tiles_are_refused() -> None:
+    entries = [
+        (256, 4, 100),
+        (257, 4, 100),
+        (258, 3, 8),
+        (259, 3, 5),
+        (262, 3, 1),
+        (322, 4, 60_000),
+        (323, 4, 60_000),
+        (324, 4, 8),
+        (325, 4, 10),
+    ]
+    data = b"II*\0\x08\0\0\0" + struct.pack("<H", len(entries))
+    data += b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in entries)
+    assert refused(data + bytes(100)).reason == "too_large"
+
+
+def test_a_progressive_jpeg_of_very_many_scans_is_refused() -> None:
+    data = encode(GREY, "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    scan = data[last:-2]
+    assert decode(data[:-2] + scan * 20 + data[-2:]).shape == PHANTOM.shape
+    assert refused(data[:-2] + scan * 200 + data[-2:]).reason == "corrupt"
+
+
+def test_a_jpeg_of_twelve_bits_is_named() -> None:
+    data = bytearray(encode(GREY, "JPEG"))
+    data[data.index(b"\xff\xc0") + 4] = 12
+    refusal = refused(bytes(data))
+    assert refusal.reason == "unsupported_format"
+    assert "8 bits" in refusal.detail
+
+
+@pytest.mark.parametrize("kind", every_format())
+def test_half_a_file_is_refused_as_cut_off_or_damaged(kind: str) -> None:
+    data = every_format()[kind]
+    if kind == "mpo":  # its first frame is the first half
+        data = data[: len(data) // 2]
+    with pytest.raises(ImageRefused) as caught:
+        decode(data[: len(data) // 2])
+    assert caught.value.reason in {"truncated", "corrupt"}
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png", "tiff-lzw", "webp", "bmp"])
+def test_every_cut_is_refused_or_harmless(kind: str) -> None:
+    data = every_format()[kind]
+    for end in np.linspace(1, len(data) - 1, 60).astype(int):
+        try:
+            assert decode(data[:end]).shape == PHANTOM.shape
+        except ImageRefused as refusal:
+            assert refusal.detail
+
+
+def test_a_truncated_jpeg_is_called_that() -> None:
+    data = encode(GREY, "JPEG")
+    with pytest.raises(ImageRefused) as caught:
+        decode(data[: len(data) * 3 // 4])
+    assert caught.value.reason == "truncated"
+    assert "whole file" in caught.value.detail
+
+
+def test_running_out_of_memory_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("shared.decoding.to_grey", exhausted)
+    with pytest.raises(ImageRefused) as caught:
+        decode(encode(GREY, "PNG"))
+    assert caught.value.reason == "too_large"
+
+
+def test_no_detail_repeats_content_of_the_file() -> None:
+    for data in (b"PATIENT^NAME some text", b"%PDF PATIENT^NAME", b"\xff\xd8\xffPATIENT^NAME"):
+        with pytest.raises(ImageRefused) as caught:
+            decode(data)
+        assert "PATIENT" not in caught.value.detail
