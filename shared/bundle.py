@@ -183,11 +183,12 @@ def _finish(folder: Path, draft: Draft) -> Manifest:
         with path.open("rb") as file:
             files[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
             os.fsync(file.fileno())
-    created = datetime.now(UTC).replace(microsecond=0)
-    content = hashlib.sha256(json.dumps([files, draft.model_dump(mode="json")]).encode())
+    now = datetime.now(UTC)
+    created = now.replace(microsecond=0)
+    identity = json.dumps([now.isoformat(), files, draft.model_dump(mode="json")])
     manifest = Manifest(
         **draft.model_dump(),
-        version=f"{created:%Y-%m-%dT%H%M%SZ}-{content.hexdigest()[:8]}",
+        version=f"{created:%Y-%m-%dT%H%M%SZ}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}",
         created=created,
         files=files,
     )
