@@ -1,0 +1,161 @@
+"""The recipe of a training run: every knob, with its unit and the reason for its default.
+
+The command line, the manifest of a bundle and the experiment log are all made from these fields, so
+a knob is written down once. A run with the same recipe, seed and data gives the same network up to
+the numeric noise of the machine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+
+def knob(default: Any, unit: str, reason: str) -> Any:
+    """Declare one field of the recipe.
+
+    Args:
+        default: Value of a run that does not set it; its type is the type of the option.
+        unit: What the number counts, or the range that it lives in.
+        reason: Why this default, in a few words.
+    """
+    return field(default=default, metadata={"unit": unit, "help": f"{reason} ({unit})"})
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that the fitting of one network depends on, beside the data.
+
+    Raises:
+        ValueError: A value is outside the range in which the run makes sense; the message names the
+            knob, what it received and what it accepts.
+    """
+
+    # The network
+    stem: int = knob(16, "channels", "width of the first convolution, at half the input size")
+    widths: str = knob(
+        "24-48-80-152", "channels a stage", "four stages, each at half the size of the last"
+    )
+    depth: int = knob(2, "residual blocks a stage", "deeper gained nothing on 5,000 images")
+    dropout: float = knob(0.3, "share of the pooled features", "regularises the dense heads only")
+
+    # The schedule
+    epochs: int = knob(
+        60,
+        "passes over as many images as the training folder holds",
+        "validation still gains at 40",
+    )
+    batch_size: int = knob(
+        32, "images", "the largest batch that two cores work on without losing speed"
+    )
+    learning_rate: float = knob(2e-3, "Adam's step at the peak", "warm-up, then a cosine to zero")
+    warmup: float = knob(
+        0.05, "share of all steps", "linear warm-up from zero, while the normalisation settles"
+    )
+    weight_decay: float = knob(
+        0.02, "decoupled, times the learning rate", "AdamW (Loshchilov & Hutter, 2019)"
+    )
+    averaging: float = knob(
+        0.998,
+        "decay a step",
+        "the averaged weights are what is validated and shipped (Polyak & Juditsky, 1992)",
+    )
+    mixed_precision: bool = knob(
+        True, "bfloat16 or float32", "half the time a step where the processor has bfloat16"
+    )
+
+    # The loss
+    label_smoothing: float = knob(
+        0.05, "moved to the other class", "labels have noise; keeps logits calibrated"
+    )
+    cause_weight: float = knob(
+        0.3, "weight of the viral head's loss", "helps the shared features, does not rule them"
+    )
+    mixup: float = knob(
+        0.2, "Beta parameter; 0 turns it off", "mixes pairs of images (Zhang et al., 2018)"
+    )
+
+    # Augmentation: everything that is style, not lungs
+    rotation: float = knob(10.0, "degrees to either side", "children are rarely held straight")
+    zoom: float = knob(
+        0.18, "relative, to either side", "field of view differs between rooms and ages"
+    )
+    aspect: float = knob(
+        0.15, "relative, to either side", "the aspect ratio of the original gives the class away"
+    )
+    shift: float = knob(0.08, "share of the side, to either side", "collimation")
+    shear: float = knob(5.0, "degrees to either side", "the tube's angle")
+    flip: float = knob(0.5, "probability", "pneumonia takes either side")
+    gamma: float = knob(
+        0.5, "natural log of the exponent, to either side", "exposure and display curves"
+    )
+    contrast: float = knob(0.3, "relative, to either side", "windowing")
+    blur: float = knob(
+        1.6, "standard deviation in pixels, at most", "sharpness gives the class away in training"
+    )
+    sharpen: float = knob(1.2, "amount of unsharp mask, at most", "the other end of the same scale")
+    noise: float = knob(
+        0.05, "standard deviation, at most; 1 is white", "detectors, doses and scans of film"
+    )
+    compression: float = knob(
+        0.25, "probability of a JPEG round trip", "quality 25 to 90, as senders do it"
+    )
+    equalise: float = knob(
+        0.15, "probability of local equalisation", "some consoles do it (CLAHE; Zuiderveld, 1994)"
+    )
+    frame: float = knob(
+        0.2,
+        "probability of black margins or a burnt-in marker",
+        "borders differ between the classes",
+    )
+    erasing: float = knob(0.4, "probability", "up to three boxes go blank (Zhong et al., 2020)")
+
+    def __post_init__(self) -> None:
+        stages = self.stage_widths
+        if len(stages) != 4 or min(stages) < 4:
+            raise ValueError(
+                f"widths: received {self.widths!r}; "
+                "accepts four numbers of 4 or more, such as 24-48-80-152"
+            )
+        for name in ("stem", "depth", "epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: received {getattr(self, name)}; accepts 1 or more")
+        if not 0 < self.learning_rate <= 1:
+            raise ValueError(
+                f"learning_rate: received {self.learning_rate}; accepts more than 0, at most 1"
+            )
+        for name in (
+            "dropout",
+            "averaging",
+            "label_smoothing",
+            "warmup",
+            "zoom",
+            "aspect",
+            "shift",
+        ):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(
+                    f"{name}: received {getattr(self, name)}; accepts 0 or more, less than 1"
+                )
+        for name in ("flip", "compression", "equalise", "frame", "erasing"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(
+                    f"{name}: received {getattr(self, name)}; accepts a probability, 0 to 1"
+                )
+
+    @property
+    def stage_widths(self) -> tuple[int, ...]:
+        """The channels of each stage, read from ``widths``."""
+        try:
+            return tuple(int(width) for width in self.widths.split("-"))
+        except ValueError:
+            return ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The recipe as plain values, for the manifest."""
+        return asdict(self)
+
+    @classmethod
+    def knobs(cls) -> list[tuple[str, type, Any, str]]:
+        """Name, type, default and help of each field, in reading order, for the command line."""
+        return [(f.name, type(f.default), f.default, f.metadata["help"]) for f in fields(cls)]
