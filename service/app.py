@@ -1,0 +1,43 @@
+"""Puts the service together."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+
+from service import description
+from service.edge import Edge
+from service.failures import FAILURES
+from service.resources import Resources
+from service.routes import routers
+from service.settings import Settings
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Makes the application; the model is loaded when it starts.
+
+    Raises:
+        SettingsInvalid: The API keys cannot be read.
+    """
+    shared = Resources.build(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        watching = asyncio.create_task(shared.engine.watch(settings.poll_seconds))
+        yield
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+        shared.capacity.close()
+
+    app = FastAPI(lifespan=lifespan, exception_handlers=FAILURES, **description.of(settings))
+    app.state.resources = shared
+    for router in routers(shared.keys.required):
+        app.include_router(**router)
+    description.complete(app)
+    if settings.cors_origins:
+        app.add_middleware(CORSMiddleware, **description.cors(settings))
+    app.add_middleware(Edge, metrics=shared.metrics)
+    return app

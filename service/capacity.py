@@ -1,0 +1,150 @@
+"""What the machine can take on: as many images at once as there are cores, a short queue, no more.
+
+A caller gets a place before a byte of its body is read, so that a refusal costs neither side an
+upload. An upload that dawdles gives its place up to others: slow clients can never fill the house.
+"""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from service.problems import OVERLOADED, TOOK_TOO_LONG, Problem
+
+DAWDLING_SECONDS = 1.0
+"""An upload that takes longer than this gives its place up, and asks again when it is whole."""
+
+Answer = TypeVar("Answer")
+
+
+class ClientGone(Exception):
+    """The caller hung up; nobody is left to answer."""
+
+
+class Capacity:
+    """The worker threads and the queue before them.
+
+    Attributes:
+        cores: How many images are worked on at once.
+        limit: How many may be here at all: worked on, waiting, or just arriving.
+        occupied: How many are here now.
+        running: How many are worked on now.
+    """
+
+    def __init__(self, cores: int, queue: int) -> None:
+        self.cores = cores
+        self.limit = cores + queue
+        self.occupied = 0
+        self.running = 0
+        self._lock = threading.Lock()
+        self._workers = ThreadPoolExecutor(cores, thread_name_prefix="screening")
+
+    @property
+    def waiting(self) -> int:
+        """How many images have a place and are not worked on yet."""
+        return max(0, self.occupied - self.running)
+
+    @contextmanager
+    def place(self) -> Iterator["Place"]:
+        """A place for the length of a block.
+
+        Raises:
+            Problem: `overloaded`; there is no room.
+        """
+        place = Place(self)
+        try:
+            yield place
+        finally:
+            place.leave()
+
+    async def run(
+        self,
+        work: Callable[[], Answer],
+        seconds: float,
+        hang_up: Callable[[], Awaitable[object]] | None = None,
+    ) -> Answer:
+        """Runs work on a worker thread, unless the caller hangs up or time runs out first.
+
+        Args:
+            work: What to do. It must not touch the event loop.
+            seconds: How long to wait for it, its time in the queue included.
+            hang_up: Returns when the caller has gone, as an ASGI `receive` does after the body.
+
+        Raises:
+            ClientGone: The caller hung up.
+            Problem: `took-too-long`.
+        """
+        started = self._workers.submit(self._count, work)
+        answer = asyncio.wrap_future(started)
+        gone = None if hang_up is None else asyncio.ensure_future(hang_up())
+        try:
+            waited_for: set[asyncio.Future[Any]] = {answer} if gone is None else {answer, gone}
+            await asyncio.wait(waited_for, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            if answer.done():
+                return answer.result()
+            if gone is not None and gone.done():
+                raise ClientGone
+            raise Problem(
+                TOOK_TOO_LONG,
+                f"There was no answer within {seconds:g} s. Send a smaller image, or send it "
+                "again later.",
+                {"Retry-After": "1"},
+            )
+        finally:
+            answer.cancel()
+            if gone is not None:
+                gone.cancel()
+
+    def close(self) -> None:
+        """Lets the worker threads end."""
+        self._workers.shutdown(wait=False, cancel_futures=True)
+
+    def _count(self, work: Callable[[], Answer]) -> Answer:
+        with self._lock:
+            self.running += 1
+        try:
+            return work()
+        finally:
+            with self._lock:
+                self.running -= 1
+
+
+class Place:
+    """One request's place among the images that arrive, wait or are worked on."""
+
+    def __init__(self, capacity: Capacity) -> None:
+        self._capacity = capacity
+        self._counted = False
+        self._take()
+        self._dawdling = asyncio.get_running_loop().call_later(DAWDLING_SECONDS, self.leave)
+
+    def arrived(self) -> None:
+        """The upload is whole: keeps the place, or asks for another if it was given up.
+
+        Raises:
+            Problem: `overloaded`; there is no room any more.
+        """
+        self._dawdling.cancel()
+        self._take()
+
+    def leave(self) -> None:
+        """Gives the place up."""
+        self._dawdling.cancel()
+        if self._counted:
+            self._capacity.occupied -= 1
+            self._counted = False
+
+    def _take(self) -> None:
+        if self._counted:
+            return
+        if self._capacity.occupied >= self._capacity.limit:
+            raise Problem(
+                OVERLOADED,
+                f"All {self._capacity.limit} places are taken. Nothing is wrong with the request: "
+                "send it again after the number of seconds that Retry-After gives.",
+                {"Retry-After": "1"},
+            )
+        self._capacity.occupied += 1
+        self._counted = True

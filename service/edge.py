@@ -1,0 +1,99 @@
+"""What surrounds every request: its id, the security headers, the log line, and the last catch."""
+
+import logging
+from time import perf_counter
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.capacity import ClientGone
+from service.metrics import Metrics
+from service.observation import Observation, accept_request_id, observe
+from service.problems import INTERNAL, Problem, respond
+
+log = logging.getLogger("service.requests")
+
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+    "connect-src 'self'; font-src 'self'; manifest-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+"""Content Security Policy Level 3: own files only, nothing inline, no frames."""
+
+SECURITY_HEADERS: Final = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cache-Control": "no-store",
+}
+
+_QUIET: Final = frozenset({"/livez", "/readyz", "/metrics"})
+_GONE: Final = "client-gone"
+_OUR_FAULT: Final = "The request may well be right. Tell whoever runs the service its request_id."
+
+
+class Edge:
+    """The outermost middleware."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one request; whatever happens inside, the caller gets an answer."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        observation = Observation(accept_request_id(Headers(scope=scope).get("x-request-id")))
+        observe(scope, observation)
+        start = perf_counter()
+        status = 0
+
+        async def send_framed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-ID"] = observation.request_id
+                if observation.stages:
+                    headers["Server-Timing"] = observation.server_timing()
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_framed)
+        except ClientGone:
+            observation.outcome = _GONE
+        except Exception:
+            observation.outcome = INTERNAL.slug
+            log.exception("request failed", extra={"request_id": observation.request_id})
+            if not status:
+                problem = Problem(INTERNAL, _OUR_FAULT)
+                response = respond(problem, scope["path"], observation.request_id)
+                await response(scope, receive, send_framed)
+        finally:
+            self._note(scope, observation, status, perf_counter() - start)
+
+    def _note(self, scope: Scope, observation: Observation, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "other")
+        self._metrics.answered(route, observation, seconds)
+        log.log(
+            logging.DEBUG if route in _QUIET else logging.INFO,
+            "request",
+            extra={
+                "request_id": observation.request_id,
+                "method": scope["method"],
+                "route": route,
+                "status": status,
+                "outcome": observation.outcome,
+                "received": observation.received,
+                "ms": round(1000 * seconds, 1),
+                "stages": {name: round(1000 * t, 1) for name, t in observation.stages.items()},
+                "model": observation.model,
+            },
+        )

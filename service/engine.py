@@ -1,0 +1,135 @@
+"""Which model is served: the one that `current` names, taken up while the service runs.
+
+A model is served whole or not at all: a request takes `engine.model` once and computes its answer
+with that, so that a swap never mixes two. One that does not verify, does not load or answers
+nonsense is refused, and the service keeps the one it has.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+from service.memory import return_free_memory
+from service.network import NetworkInvalid
+from service.served import NETWORK_FILE, ServedModel, load_bundle
+from shared.bundle import CURRENT_NAME, MANIFEST_NAME, BundleInvalid, current
+
+log = logging.getLogger(__name__)
+
+DEFAULT_BUNDLE = Path(__file__).resolve().parent.parent / "models" / "default"
+
+
+class Engine:
+    """Keeps the model that answers, and looks for a newer one.
+
+    Attributes:
+        model: What is served, or None as long as nothing could be loaded.
+        swaps: How often a model was taken up in place of another.
+        refused: How often a model was refused.
+        complaint: Why the model that was asked for is not the one that is served, or None.
+    """
+
+    def __init__(self, models: Path, default: Path = DEFAULT_BUNDLE) -> None:
+        self.model: ServedModel | None = None
+        self.swaps = 0
+        self.refused = 0
+        self.complaint: str | None = None
+        self._models = models
+        self._default = default
+        self._seen: object = None
+
+    async def watch(self, seconds: float) -> None:
+        """Looks for a model now, and again every so many seconds, until cancelled."""
+        while True:
+            try:
+                await asyncio.to_thread(self.look)
+            except Exception:
+                log.exception("looking for a model failed")
+            await asyncio.sleep(seconds)
+
+    def look(self) -> None:
+        """Takes up the model that is asked for, if something changed since last time. Blocks."""
+        seen = self._state()
+        if seen == self._seen:
+            return
+        self._seen = seen
+        self.complaint = None
+        try:
+            asked_for = self._asked_for()
+            if asked_for is not None:
+                self._take_up(_load(asked_for))
+                return
+        except (BundleInvalid, NetworkInvalid, OSError) as refusal:
+            self._refuse(refusal)
+        if self.model is None:
+            self._fall_back()
+
+    def _asked_for(self) -> Path | None:
+        """What the models folder asks for: the bundle in `current`, or else the newest `.h5`.
+
+        Raises:
+            BundleInvalid: `current` names something outside the folder.
+        """
+        bundle = current(self._models)
+        if bundle is not None:
+            return bundle
+        return max(self._models.glob("*.h5"), key=lambda path: path.stat().st_mtime, default=None)
+
+    def _state(self) -> object:
+        """Changes when another model is asked for, or the same one was written again."""
+        try:
+            asked_for = self._asked_for()
+        except (BundleInvalid, OSError) as failure:
+            return str(failure)
+        files = [self._models / CURRENT_NAME, self._default / MANIFEST_NAME]
+        if asked_for is not None:
+            files += [asked_for, asked_for / MANIFEST_NAME, asked_for / NETWORK_FILE]
+        return asked_for, tuple(_stamp(path) for path in files)
+
+    def _take_up(self, model: ServedModel) -> None:
+        swapped = self.model is not None
+        self.model = model
+        self.swaps += swapped
+        log.info("model taken up", extra={"model": model.manifest.version, "swap": swapped})
+        if swapped:
+            return_free_memory()
+
+    def _refuse(self, refusal: Exception) -> None:
+        self.refused += 1
+        self.complaint = self.complaint or str(refusal)
+        log.error("model refused", extra={"reason": str(refusal)})
+
+    def _fall_back(self) -> None:
+        """At start, with nothing usable asked for: the newest good bundle, or the shipped one."""
+        for path in self._others():
+            try:
+                self._take_up(_load(path))
+            except (BundleInvalid, NetworkInvalid, OSError) as refusal:
+                self._refuse(refusal)
+            else:
+                return
+
+    def _others(self) -> Iterator[Path]:
+        if self.complaint is not None:
+            manifests = self._models.glob(f"[!.]*/{MANIFEST_NAME}")
+            bundles = {path.parent for path in manifests} - {self._default}
+            yield from sorted(bundles, key=lambda path: path.name, reverse=True)
+        yield self._default
+
+
+def _load(path: Path) -> ServedModel:
+    if path.suffix == ".h5":
+        from service.keras_network import load_keras_model  # TensorFlow may not be installed
+
+        return load_keras_model(path)
+    return load_bundle(path)
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """Changes when a file is written or replaced; None while there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size

@@ -1,0 +1,62 @@
+"""Turns whatever a route raises into the one shape of a problem."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.observation import observed
+from service.problems import (
+    INVALID_PARAMETER,
+    MALFORMED_REQUEST,
+    METHOD_NOT_ALLOWED,
+    NOT_FOUND,
+    Problem,
+    respond,
+)
+
+
+def _respond(request: Request, problem: Problem) -> Response:
+    observation = observed(request.scope)
+    observation.outcome = problem.kind.slug
+    return respond(problem, request.scope["path"], observation.request_id)
+
+
+async def _problem(request: Request, problem: Problem) -> Response:
+    return _respond(request, problem)
+
+
+async def _http(request: Request, error: HTTPException) -> Response:
+    """What the framework refuses by itself: an unknown address, a wrong method."""
+    if error.status_code == 404:
+        detail = (
+            "There is nothing here. The service answers POST /predict; /docs lists all addresses."
+        )
+        return _respond(request, Problem(NOT_FOUND, detail))
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "another")
+        detail = f"Received {request.method}; this address takes {allowed}."
+        return _respond(request, Problem(METHOD_NOT_ALLOWED, detail, error.headers))
+    return _respond(request, Problem(MALFORMED_REQUEST, str(error.detail), error.headers))
+
+
+async def _validation(request: Request, error: RequestValidationError) -> Response:
+    complaints = [
+        f"{'.'.join(str(step) for step in found['loc'])}: {found['msg']} (got "
+        f"{str(found['input'])[:80]!r})"
+        for found in error.errors()
+    ]
+    return _respond(request, Problem(INVALID_PARAMETER, "; ".join(complaints)))
+
+
+FAILURES: Final[
+    dict[int | type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]]
+] = {
+    Problem: _problem,
+    HTTPException: _http,
+    RequestValidationError: _validation,
+}
+"""What FastAPI is to do with which exception."""

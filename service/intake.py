@@ -1,0 +1,151 @@
+"""A request's image, from the first byte of the upload to its screening. Every route comes here."""
+
+from time import perf_counter
+from typing import Final
+
+from starlette.requests import Request
+
+from service.forms import FormReader, Part
+from service.observation import observed
+from service.problems import (
+    NO_FILE,
+    SEVERAL_FILES,
+    UNKNOWN_FIELD,
+    UNSUPPORTED_FORMAT,
+    UPLOAD_TOO_LARGE,
+    Problem,
+)
+from service.resources import Resources, resources
+from service.screening import Screening, screen
+from service.uploads import Upload
+
+FIELD: Final = "file"
+KEY_FIELD: Final = "key"
+FORM_OVERHEAD: Final = 16 * 1024
+"""Bytes that a form may add to its file: boundaries, headers, a key."""
+
+_ADVICE: Final = "With curl, send the file with: curl -F file=@image.jpeg URL"
+
+
+async def screen_upload(
+    request: Request, *, overlay: bool = False, key_field: bool = False
+) -> Screening:
+    """Reads the image that a request brings, and screens it.
+
+    Args:
+        request: Multipart with the field `file`, or the image itself as the body.
+        overlay: Whether to draw the heatmap.
+        key_field: Whether the API key comes in the form, as the field `key` (a page without
+            script).
+
+    Raises:
+        ClientGone: The caller hung up.
+        Problem: Whatever is wrong with the request or its image, or with the service.
+    """
+    shared = resources(request)
+    shared.model()
+    with shared.capacity.place() as place:
+        limit = shared.settings.body_limit + FORM_OVERHEAD
+        with Upload(request, limit, shared.bodies, shared.settings) as upload:
+            body = await upload.whole()
+            place.arrived()
+            content_type = request.headers.get("content-type", "")
+            if content_type.lower().startswith("multipart/"):
+                image = _from_form(content_type, body, shared, key_field)
+                del body
+                return await screen_bytes(request, image, overlay)
+            return await _screen_raw(request, body, overlay)
+
+
+async def screen_bytes(request: Request, image: bytes, overlay: bool = False) -> Screening:
+    """Screens one image of a request on a worker thread; raises what `screen_upload` raises."""
+    shared = resources(request)
+    observation = observed(request.scope)
+    stages = observation.stages
+    submitted = perf_counter()
+
+    def work() -> Screening:
+        stages["queue"] = perf_counter() - submitted
+        return screen(shared.model(), image, shared.decoded, overlay, stages)
+
+    label = reason = None
+    try:
+        screening = await shared.capacity.run(work, shared.settings.answer_seconds, request.receive)
+        label = screening.label
+        observation.model = screening.model.manifest.version
+        return screening
+    except Problem as problem:
+        reason = problem.kind.slug
+        raise
+    finally:
+        shared.metrics.screened(stages, label, reason)
+
+
+async def _screen_raw(request: Request, body: bytes, overlay: bool) -> Screening:
+    """Screens a body that is the image itself, whatever its Content-Type says."""
+    if not body:
+        raise Problem(NO_FILE, f"The request has no body. {_ADVICE}")
+    try:
+        return await screen_bytes(request, body, overlay)
+    except Problem as problem:
+        if problem.kind is not UNSUPPORTED_FORMAT and not _is_curl_data(request):
+            raise
+        why = (
+            "`curl -d` and `--data` change line ends and so damage images. "
+            if _is_curl_data(request)
+            else ""
+        )
+        raise Problem(problem.kind, f"{problem.detail} {why}{_ADVICE}", problem.headers) from None
+
+
+def _is_curl_data(request: Request) -> bool:
+    """Whether the body comes as `curl -d` sends it."""
+    return request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+
+
+def _from_form(content_type: str, body: bytes, shared: Resources, key_field: bool) -> bytes:
+    """The content of the field `file`, checked to be the only one."""
+    form = FormReader(content_type, shared.settings.body_limit)
+    parts = form.feed(body)
+    form.finish()
+    if key_field:
+        shared.keys.check(_value(parts, KEY_FIELD))
+        parts = [part for part in parts if part.name != KEY_FIELD]
+    for part in parts:
+        if part.name != FIELD:
+            raise Problem(
+                UNKNOWN_FIELD,
+                f"The form has a field {part.name[:40]!r}; accepted is one field, `{FIELD}`. "
+                f"{_ADVICE}",
+            )
+    files = [part for part in parts if part.size or part.has_name or not part.is_file]
+    if not files:
+        raise Problem(NO_FILE, f"The form has no file in its field `{FIELD}`. {_ADVICE}")
+    if len(files) > 1:
+        raise Problem(
+            SEVERAL_FILES,
+            f"The form has {len(files)} files; accepted is one. Send each in a request of its "
+            "own, or "
+            "all to /predict/batch.",
+        )
+    return within_limit(files[0], shared.settings.body_limit)
+
+
+def within_limit(part: Part, limit: int) -> bytes:
+    """A part's content.
+
+    Raises:
+        Problem: `upload-too-large`.
+    """
+    if part.size > limit:
+        raise Problem(
+            UPLOAD_TOO_LARGE,
+            f"The file has {part.size / 1e6:.1f} MB; accepted are {limit / 1e6:.1f} MB. "
+            "Export the image as JPEG, or smaller: about 2000 pixels wide is plenty.",
+        )
+    return part.content
+
+
+def _value(parts: list[Part], name: str) -> str | None:
+    values = [part.content.decode("utf-8", "replace") for part in parts if part.name == name]
+    return values[0] if values else None

@@ -1,0 +1,91 @@
+"""API keys: none asked unless some are set; compared in constant time, and never kept in plain."""
+
+import hashlib
+import hmac
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, Self
+
+from service.problems import KEY_REQUIRED, Problem
+from service.settings import Settings, SettingsInvalid
+
+HEADER: Final = "X-API-Key"
+_HASHED: Final = "sha256:"
+
+
+class Keys:
+    """The keys that open the service, as SHA-256 digests."""
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        """Takes keys, each plain or as `sha256:<64 hexadecimal digits>`.
+
+        Raises:
+            SettingsInvalid: A hash has another length.
+        """
+        self._digests = [_digest(key) for key in keys]
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Takes the keys of `XRAY_API_KEYS` and of the file that `XRAY_API_KEYS_FILE` names.
+
+        Raises:
+            SettingsInvalid: The file cannot be read or holds no key, or a hash is malformed.
+        """
+        keys = list(settings.api_keys)
+        if settings.api_keys_file is not None:
+            keys += _read(settings.api_keys_file)
+        return cls(keys)
+
+    @property
+    def required(self) -> bool:
+        """Whether a caller needs a key at all."""
+        return bool(self._digests)
+
+    def check(self, offered: str | None) -> None:
+        """Lets a caller in or not.
+
+        Args:
+            offered: The key that came with the request, if any.
+
+        Raises:
+            Problem: `key-required`.
+        """
+        if not self.required:
+            return
+        digest = hashlib.sha256((offered or "").encode("utf-8", "surrogateescape")).digest()
+        matches = [hmac.compare_digest(digest, known) for known in self._digests]
+        if not any(matches):
+            received = (
+                "none came with the request" if not offered else "the one received is not known"
+            )
+            raise Problem(
+                KEY_REQUIRED,
+                f"This service asks for an API key in the header {HEADER}; {received}. "
+                "Ask whoever runs the service for a key.",
+                {"WWW-Authenticate": f'ApiKey header="{HEADER}"'},
+            )
+
+
+def _digest(key: str) -> bytes:
+    if not key.startswith(_HASHED):
+        return hashlib.sha256(key.encode()).digest()
+    try:
+        digest = bytes.fromhex(key.removeprefix(_HASHED))
+    except ValueError:
+        digest = b""
+    if len(digest) != hashlib.sha256().digest_size:
+        raise SettingsInvalid(
+            f"an API key that begins with {_HASHED} needs 64 hexadecimal digits after it"
+        )
+    return digest
+
+
+def _read(path: Path) -> list[str]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsInvalid(f"XRAY_API_KEYS_FILE: cannot read {path}: {error}") from error
+    keys = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    if not keys:
+        raise SettingsInvalid(f"XRAY_API_KEYS_FILE: {path} holds no key; write one a line")
+    return keys

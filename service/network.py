@@ -1,0 +1,103 @@
+"""The network as ONNX Runtime runs it: a batch of images in, named outputs out."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from shared.preprocessing import INPUT_SIZE
+
+LOGITS, ACTIVATION_MAP, FEATURES = "logits", "activation_map", "features"
+
+
+class NetworkInvalid(ValueError):
+    """A network that cannot be served; the message says why."""
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What one forward pass gives.
+
+    Attributes:
+        logits: (N, heads) float32.
+        activation_map: (N, h, w, 1) float32, the class activation map of the pneumonia logit, or
+            None.
+        features: (N, F) float32, whitened, or None.
+    """
+
+    logits: NDArray[np.float32]
+    activation_map: NDArray[np.float32] | None
+    features: NDArray[np.float32] | None
+
+
+class Network(Protocol):
+    """Anything that screens a batch of images, (N, 224, 224, 1) float32 in [0, 1]."""
+
+    def __call__(self, batch: NDArray[np.float32]) -> Outputs:
+        """Runs one forward pass; safe to call from several threads at once."""
+        ...
+
+
+class OnnxNetwork:
+    """An exported network. One pass runs on one core: the service runs several at once."""
+
+    def __init__(self, graph: bytes) -> None:
+        """Loads the network.
+
+        Args:
+            graph: The content of a bundle's `model.onnx`.
+
+        Raises:
+            NetworkInvalid: ONNX Runtime does not load it, or it has no output `logits`.
+        """
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(
+                graph, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as failure:
+            raise NetworkInvalid(f"ONNX Runtime does not load the network: {failure}") from failure
+        self._input = self._session.get_inputs()[0].name
+        present = {output.name for output in self._session.get_outputs()}
+        if LOGITS not in present:
+            raise NetworkInvalid(f"the network has no output {LOGITS!r}, only {sorted(present)}")
+        self._outputs = [name for name in (LOGITS, ACTIVATION_MAP, FEATURES) if name in present]
+
+    def __call__(self, batch: NDArray[np.float32]) -> Outputs:
+        """Runs one forward pass; safe to call from several threads at once."""
+        values = dict(
+            zip(self._outputs, self._session.run(self._outputs, {self._input: batch}), strict=True)
+        )
+        return Outputs(values[LOGITS], values.get(ACTIVATION_MAP), values.get(FEATURES))
+
+
+def warm_up(network: Network, heads: int) -> None:
+    """Runs the network on images it must cope with: black, white and noise.
+
+    Args:
+        network: What to try.
+        heads: How many logits there must be.
+
+    Raises:
+        NetworkInvalid: It fails, answers with another shape, or with anything but finite numbers.
+    """
+    noise = np.random.default_rng(0).random((1, INPUT_SIZE, INPUT_SIZE, 1), np.float32)
+    for batch in (np.zeros_like(noise), np.ones_like(noise), noise):
+        try:
+            outputs = network(batch)
+        except Exception as failure:
+            raise NetworkInvalid(f"the network fails on a plain image: {failure}") from failure
+        if outputs.logits.shape != (1, heads):
+            raise NetworkInvalid(
+                f"the network gives {outputs.logits.shape} logits, not (1, {heads})"
+            )
+        given = (outputs.logits, outputs.activation_map, outputs.features)
+        if not all(np.isfinite(values).all() for values in given if values is not None):
+            raise NetworkInvalid(
+                "the network answers a plain image with numbers that are not finite"
+            )

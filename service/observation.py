@@ -1,0 +1,58 @@
+"""What is noted of one request: its id, what came of it, and how long each stage took.
+
+Never a file name, a header of an image or a pixel: nothing here could name a patient.
+"""
+
+import re
+import secrets
+from dataclasses import dataclass, field
+from typing import Final
+
+from starlette.types import Scope
+
+_ACCEPTED_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+_KEY: Final = "observation"
+
+
+@dataclass
+class Observation:
+    """One request, as the log, the metrics and `Server-Timing` tell it.
+
+    Attributes:
+        request_id: The caller's `X-Request-ID` where it is a plain one, or else a new one.
+        stages: Seconds that each stage took: read, queue, decode, infer.
+        received: Bytes of the upload.
+        outcome: What came of it: "answered", or the slug of a problem.
+        model: The version of the model that answered.
+    """
+
+    request_id: str
+    stages: dict[str, float] = field(default_factory=dict)
+    received: int = 0
+    outcome: str = "answered"
+    model: str | None = None
+
+    def server_timing(self) -> str:
+        """The stages as the header `Server-Timing` tells them (W3C Server Timing, section 2)."""
+        return ", ".join(f"{name};dur={1000 * took:.2f}" for name, took in self.stages.items())
+
+
+def accept_request_id(offered: str | None) -> str:
+    """The caller's request id if it is 1 to 128 plain characters, or else a new random one."""
+    if offered is not None and _ACCEPTED_ID.fullmatch(offered):
+        return offered
+    return secrets.token_hex(8)
+
+
+def observe(scope: Scope, observation: Observation) -> None:
+    """Attaches an observation to a request."""
+    scope[_KEY] = observation
+
+
+def observed(scope: Scope) -> Observation:
+    """The observation of a request; a new one where nothing attached any."""
+    observation = scope.get(_KEY)
+    if not isinstance(observation, Observation):
+        observation = Observation(accept_request_id(None))
+        observe(scope, observation)
+    return observation

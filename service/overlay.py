@@ -1,0 +1,78 @@
+"""The heatmap: where in the image the evidence for pneumonia lies, laid over the image.
+
+The map is the class activation map of the pneumonia logit (Zhou et al., "Learning Deep Features for
+Discriminative Localization", CVPR 2016), which for a network that ends in global average pooling
+and one dense layer is what Grad-CAM gives (Selvaraju et al., ICCV 2017, section 3.1): negative
+evidence is cut away and the rest scaled to its maximum.
+"""
+
+import io
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+LONGEST_SIDE: Final = 1024
+"""An overlay is as large as its image, up to this many pixels along the longer side."""
+
+_STRENGTH: Final = 0.55
+"""How much of the image the strongest evidence covers."""
+
+_STOPS: Final = ((13, 8, 135), (126, 3, 168), (204, 71, 120), (248, 149, 64), (240, 249, 33))
+"""Five anchors from blue over red to yellow, in rising lightness: readable by the colour-blind."""
+
+_POSITIONS: Final = np.linspace(0, len(_STOPS) - 1, 256)
+_PALETTE: Final = np.stack(
+    [np.interp(_POSITIONS, range(len(_STOPS)), channel) for channel in zip(*_STOPS, strict=True)],
+    axis=1,
+).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """A heatmap over its image.
+
+    Attributes:
+        png: The picture, as PNG.
+        width: Its width in pixels.
+        height: Its height in pixels.
+    """
+
+    png: bytes
+    width: int
+    height: int
+
+
+def overlay_size(width: int, height: int) -> tuple[int, int]:
+    """The size of an image's overlay: its own, or reduced to 1024 px along the longer side."""
+    ratio = min(1.0, LONGEST_SIDE / max(width, height))
+    return max(1, round(width * ratio)), max(1, round(height * ratio))
+
+
+def draw_overlay(
+    grey: NDArray[np.uint8], activation: NDArray[np.float32], size: tuple[int, int]
+) -> Overlay:
+    """Lays a class activation map over its image.
+
+    Args:
+        grey: (H, W) uint8, the image, upright.
+        activation: (h, w) float32, the map of the pneumonia logit, before ReLU and scaling.
+        size: Width and height of the overlay, in pixels.
+
+    Returns:
+        The overlay. Where no evidence speaks for pneumonia it is the image itself, in grey.
+    """
+    evidence = np.maximum(activation, 0)
+    peak = float(evidence.max())
+    levels = (evidence * (255 / peak if peak > 0 else 0)).astype(np.uint8)
+    heat = Image.fromarray(levels).resize(size, Image.Resampling.BICUBIC)
+    strength = heat.point(lambda level: level * _STRENGTH)
+    colours = heat.copy()
+    colours.putpalette(_PALETTE.tobytes())
+    image = Image.fromarray(grey).resize(size, Image.Resampling.BILINEAR)
+    picture = Image.composite(colours.convert("RGB"), image.convert("RGB"), strength)
+    png = io.BytesIO()
+    picture.save(png, "PNG", compress_level=1)
+    return Overlay(png.getvalue(), *size)

@@ -1,0 +1,48 @@
+"""Is the process alive, and is it ready to answer?"""
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
+
+from service.problems import NOT_READY, Problem
+from service.reference import problem_answers
+from service.resources import resources
+
+router = APIRouter(tags=["health"])
+
+
+class Alive(BaseModel):
+    """The process runs, and its event loop turns."""
+
+    status: str = Field("alive", examples=["alive"])
+
+
+class Ready(BaseModel):
+    """A model is loaded and warm."""
+
+    status: str = Field("ready", examples=["ready"])
+    model: str = Field(
+        description="the version that is served", examples=["2026-11-23T060000Z-3f2a9c1d"]
+    )
+    complaint: str | None = Field(
+        description="why the model that was asked for is not the one that is served",
+        examples=[None],
+    )
+
+
+@router.get("/livez", summary="Is the process alive?")
+async def livez() -> Alive:
+    """Answers 200 as long as the process runs."""
+    return Alive()
+
+
+@router.get("/readyz", summary="Can it answer?", responses=problem_answers(NOT_READY))
+async def readyz(request: Request) -> Ready:
+    """Answers 200 while a model is served; 503 before one is loaded, and while stopping."""
+    shared = resources(request)
+    if shared.draining:
+        raise Problem(NOT_READY, "The service is stopping. Send requests to another instance.")
+    return Ready(model=shared.model().manifest.version, complaint=shared.engine.complaint)
+
+
+for path, endpoint in (("/livez", livez), ("/readyz", readyz)):
+    router.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)

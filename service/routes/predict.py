@@ -1,0 +1,34 @@
+"""One image in, one answer out."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from service.answers import Answer
+from service.intake import screen_upload
+from service.observation import observed
+from service.problems import NO_HEATMAP
+from service.reference import IMAGE_PROBLEMS, image_body, problem_answers
+
+router = APIRouter(tags=["screening"])
+
+
+@router.post(
+    "/predict",
+    summary="Screen one image",
+    response_model=Answer,
+    responses=problem_answers(*IMAGE_PROBLEMS, NO_HEATMAP),
+    openapi_extra=image_body(),
+)
+async def predict(
+    request: Request,
+    heatmap: Annotated[bool, Query(description="also draw the heatmap over the image")] = False,
+) -> Response:
+    """Answers with label and probability for one chest X-ray: a second opinion, never a diagnosis.
+
+    Send it as the multipart field `file`, or as the body itself. JPEG, PNG, TIFF, BMP and WebP are
+    told by their content.
+    """
+    screening = await screen_upload(request, overlay=heatmap)
+    answer = Answer.of(screening, observed(request.scope).request_id)
+    return Response(answer.model_dump_json(), media_type="application/json")

@@ -1,0 +1,148 @@
+"""Everything an operator can set, read from the environment once, at start.
+
+Each field is the variable `XRAY_<FIELD>`; `PORT` is honoured too, because cloud platforms set it. A
+wrong value, or a variable that starts with `XRAY_` and is no setting, stops the start with a
+message that names it.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AliasChoices, ByteSize, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from service.cores import usable_cores
+
+PREFIX = "XRAY_"
+ROOT = Path(__file__).resolve().parent.parent
+
+MIB = 1024 * 1024
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+Words = Annotated[tuple[str, ...], NoDecode]
+
+
+class SettingsInvalid(ValueError):
+    """A setting is wrong; the message names each one, what it got and what it accepts."""
+
+
+class Settings(BaseSettings):
+    """The service's settings; times in seconds, sizes in bytes (`16MiB` is understood)."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True, populate_by_name=True
+    )
+
+    host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for all")
+    port: int = Field(
+        8000,
+        ge=0,
+        le=65535,
+        validation_alias=AliasChoices("XRAY_PORT", "PORT"),
+        description="port to listen on (`PORT` is read too); 0 takes a free one",
+    )
+    models: Path = Field(
+        ROOT / "models", description="folder with the bundles and the file `current` that names one"
+    )
+    poll_seconds: Seconds = Field(1.0, description="how often the models folder is looked at")
+
+    cores: int = Field(
+        default_factory=usable_cores,
+        ge=1,
+        le=256,
+        description="images worked on at once; as many as the container may use, unless set",
+    )
+    queue: int = Field(
+        16, ge=1, le=10_000, description="images that may wait; beyond it the answer is 503"
+    )
+    body_limit: ByteSize = Field(
+        ByteSize(16 * MIB), ge=1024, description="largest upload, and largest file of a batch"
+    )
+    batch_files: int = Field(64, ge=1, le=1000, description="files in one batch")
+    body_budget: ByteSize = Field(
+        ByteSize(64 * MIB), ge=1024, description="bytes of uploads held in memory, all together"
+    )
+    decoded_budget: ByteSize = Field(
+        ByteSize(128 * MIB), ge=MIB, description="bytes that decoding may take, all together"
+    )
+
+    header_seconds: Seconds = Field(10, description="a request's headers must arrive within this")
+    upload_grace_seconds: Seconds = Field(
+        10, description="an upload may be this slow to begin before its rate is judged"
+    )
+    upload_minimum_rate: ByteSize = Field(
+        ByteSize(4096), ge=1, description="bytes a second below which an upload is cut off"
+    )
+    upload_seconds: Seconds = Field(120, description="an upload must be whole within this")
+    answer_seconds: Seconds = Field(
+        30, description="once uploaded, an image is answered within this, or refused"
+    )
+    keep_alive_seconds: Seconds = Field(75, description="an idle connection is kept this long")
+    drain_seconds: float = Field(
+        1.0, ge=0, le=3600, description="after SIGTERM: not ready, still serving, for this long"
+    )
+    grace_seconds: Seconds = Field(8, description="then what is in flight may take this long")
+
+    api_keys: Words = Field(
+        (), description="accepted keys, separated by commas; none: no key asked"
+    )
+    api_keys_file: Path | None = Field(
+        None, description="file with a key a line, plain or as `sha256:<hex>`"
+    )
+    cors_origins: Words = Field(
+        (), description="origins that browsers may call from; none: CORS off"
+    )
+    root_path: str = Field("", description="path prefix under which a proxy offers the service")
+    log_format: Literal["auto", "json", "text"] = Field(
+        "auto", description="`auto` writes text to a terminal and JSON elsewhere"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="log level")
+
+    @field_validator("api_keys", "cors_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(word.strip() for word in value.split(",") if word.strip())
+        return value
+
+    @field_validator("root_path")
+    @classmethod
+    def _prefix(cls, value: str) -> str:
+        prefix = value.rstrip("/")
+        if prefix and not prefix.startswith("/"):
+            raise ValueError("a prefix begins with a slash, such as /xray")
+        return prefix
+
+
+def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Reads the settings from the environment.
+
+    Args:
+        environment: Variables to check for unknown names; the process's own by default.
+
+    Returns:
+        The settings, validated.
+
+    Raises:
+        SettingsInvalid: A value is wrong or a name unknown; the message lists all of them.
+    """
+    names = os.environ if environment is None else environment
+    known = {PREFIX + field.upper() for field in Settings.model_fields} | {"XRAY_DATA"}
+    complaints = [
+        f"{name}: no such setting; the settings are listed by `python -m service --help`"
+        for name in sorted(names)
+        if name.upper().startswith(PREFIX) and name.upper() not in known
+    ]
+    try:
+        settings = Settings()
+    except ValidationError as invalid:
+        for error in invalid.errors(include_url=False, include_context=False):
+            name = str(error["loc"][0])
+            name = name if name.isupper() else PREFIX + name.upper()
+            name = "XRAY_PORT, or PORT" if name == "XRAY_PORT" else name
+            shown = "" if "API_KEYS" in name else f" (got {str(error['input'])[:80]!r})"
+            complaints.append(f"{name}: {error['msg'].removeprefix('Value error, ')}{shown}")
+    if complaints:
+        raise SettingsInvalid("\n".join(complaints))
+    return settings

@@ -1,0 +1,137 @@
+"""Reads what a caller uploads: into memory, within limits of size and time, whatever happens."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from time import perf_counter
+from types import TracebackType
+from typing import Final, Self
+
+from starlette.requests import Request
+from starlette.types import Message
+
+from service.budget import ByteBudget
+from service.capacity import ClientGone
+from service.observation import observed
+from service.problems import (
+    OVERLOADED,
+    UPLOAD_TOO_LARGE,
+    UPLOAD_TOO_SLOW,
+    Problem,
+)
+from service.settings import Settings
+
+_CLOSE: Final = {"Connection": "close"}
+
+
+class Upload:
+    """A request's body, chunk by chunk. A context: at its end the memory budget is given back."""
+
+    def __init__(
+        self, request: Request, limit: int, budget: ByteBudget, settings: Settings
+    ) -> None:
+        """Prepares to read; nothing is read yet.
+
+        Args:
+            request: Whose body to read.
+            limit: Most bytes to accept.
+            budget: What all uploads in memory share.
+            settings: How slow an upload may be.
+
+        Raises:
+            Problem: `upload-too-large`, if the request announces more than the limit.
+        """
+        self._request = request
+        self._limit = limit
+        self._budget = budget
+        self._settings = settings
+        self._held = 0
+        self._waited = 0.0
+        self.received = 0
+        announced = request.headers.get("content-length", "")
+        if announced.isdecimal() and int(announced) > limit:
+            raise self._too_large(int(announced))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.release(self._held)
+        observation = observed(self._request.scope)
+        observation.received = self.received
+        observation.stages["read"] = self._waited
+
+    def release(self, amount: int) -> None:
+        """Gives back the budget of that many bytes: they are no longer in memory."""
+        amount = min(amount, self._held)
+        self._held -= amount
+        self._budget.give_back(amount)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body's chunks, as they arrive.
+
+        Raises:
+            ClientGone: The caller hung up.
+            Problem: `upload-too-large`, `upload-too-slow`, or `overloaded` (no memory left for
+                uploads).
+        """
+        more = True
+        while more:
+            message = await self._next_message()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            chunk = message.get("body", b"")
+            more = message.get("more_body", False)
+            self.received += len(chunk)
+            if self.received > self._limit:
+                raise self._too_large(self.received)
+            if not self._budget.try_take(len(chunk)):
+                raise Problem(
+                    OVERLOADED,
+                    "Too many uploads are in memory at this moment. Nothing is wrong with the "
+                    "request: "
+                    "send it again after the number of seconds that Retry-After gives.",
+                    {"Retry-After": "1"},
+                )
+            self._held += len(chunk)
+            if chunk:
+                yield chunk
+
+    async def whole(self) -> bytes:
+        """The whole body; raises what `chunks` raises."""
+        chunks = [chunk async for chunk in self.chunks()]
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    async def _next_message(self) -> Message:
+        settings = self._settings
+        patience = min(
+            settings.upload_seconds,
+            settings.upload_grace_seconds + self.received / settings.upload_minimum_rate,
+        )
+        start = perf_counter()
+        try:
+            async with asyncio.timeout(patience - self._waited):
+                return await self._request.receive()
+        except TimeoutError:
+            raise Problem(
+                UPLOAD_TOO_SLOW,
+                f"{self.received} bytes arrived in {self._waited + perf_counter() - start:.0f} "
+                "s; accepted "
+                f"are {settings.upload_minimum_rate} bytes a second and more, and at most "
+                f"{settings.upload_seconds:g} s. Send the image over a better connection, or "
+                "smaller.",
+                _CLOSE,
+            ) from None
+        finally:
+            self._waited += perf_counter() - start
+
+    def _too_large(self, size: int) -> Problem:
+        return Problem(
+            UPLOAD_TOO_LARGE,
+            f"The upload has {size / 1e6:.1f} MB or more; accepted are {self._limit / 1e6:.1f} MB. "
+            "Export the image as JPEG, or smaller: about 2000 pixels wide is plenty.",
+        )
