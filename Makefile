@@ -1,0 +1,78 @@
+# Chest X-ray screening. `make` or `make help` lists what there is to do.
+#
+#   make serve PORT=8000                 the service, with the bundle that ships or that you trained
+#   make train DATA=chest_xray MODELS=models
+
+PORT   ?= 8000
+MODELS ?= models
+VENV   ?= .venv
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,\
+            $(if $(shell $(name) -c 'import sys; print(sys.version_info >= (3, 11) or "")' 2>/dev/null),$(name))))
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
+# Narrow what runs: make test TESTS=tests/shared
+TESTS ?= tests
+
+.DEFAULT_GOAL := help
+.PHONY: help serve train test check format bench screenshots constraints clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+serve: $(VENV)/.service ## Serve on http://127.0.0.1:PORT (PORT=8000, MODELS=models)
+	XRAY_MODELS="$(MODELS)" PORT="$(PORT)" exec $(BIN)/python -m service
+
+train: $(VENV)/.trainer ## Train on DATA (folder or .zip with train/val/test) and publish to MODELS
+	@test -n "$(DATA)" || { echo "Name the data: make train DATA=path/to/chest_xray"; exit 2; }
+	$(BIN)/python -m trainer fit --data "$(DATA)" --models "$(MODELS)" $(ARGS)
+
+test: $(VENV)/.dev check ## Run every check and test (TESTS=tests/shared for a part)
+	$(BIN)/python -m pytest $(TESTS)
+
+check: $(VENV)/.dev ## Lint, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy -p shared -p service -p trainer -p tests
+
+format: $(VENV)/.dev ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev ## Measure the service against what a user would write instead
+	$(BIN)/python -m benchmarks
+
+screenshots: $(VENV)/.dev ## Take the pictures of the page for the documentation
+	$(BIN)/python -m docs.screenshots
+
+constraints: ## Write the constraints files anew, from the newest versions that are allowed
+	for extra in service trainer dev; do \
+	  env=$$(mktemp -d) && $(PYTHON) -m venv $$env && \
+	  $$env/bin/python -m pip install --quiet ".$$(test $$extra = service || echo "[$$extra]")" && \
+	  $$env/bin/python -m pip freeze --exclude chest-xray-screening > constraints/$$extra.txt && \
+	  rm -rf $$env || exit 1; \
+	done
+
+clean: ## Remove the environment and the caches
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# One environment, filled step by step; each stamp says what is in it. `serve` needs only the first.
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; none was found."; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.service: constraints/service.txt pyproject.toml | $(BIN)/python
+	@echo "Installing what serving needs ..."
+	@$(PIP) -c constraints/service.txt -e .
+	@touch $@
+
+$(VENV)/.trainer: constraints/trainer.txt pyproject.toml | $(VENV)/.service
+	@echo "Installing what training needs (TensorFlow: some minutes the first time) ..."
+	@$(PIP) -c constraints/trainer.txt -e '.[trainer]'
+	@touch $@
+
+$(VENV)/.dev: constraints/dev.txt pyproject.toml | $(BIN)/python
+	@echo "Installing what the tests need (TensorFlow: some minutes the first time) ..."
+	@$(PIP) -c constraints/dev.txt -e '.[dev]'
+	@touch $@ $(VENV)/.service $(VENV)/.trainer
