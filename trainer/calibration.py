@@ -6,9 +6,9 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from shared.manifest import Calibration
+from trainer.options import CALIBRATIONS
 
 Logits = NDArray[np.floating]
-KINDS = ("temperature+bias", "temperature", "none")
 
 
 def calibrated(logits: Logits, calibration: Calibration) -> NDArray[np.float64]:
@@ -37,8 +37,8 @@ def fit_calibration(
     Raises:
         ValueError: An unknown kind.
     """
-    if kind not in KINDS:
-        raise ValueError(f"the calibration is one of {', '.join(KINDS)}; received {kind}")
+    if kind not in CALIBRATIONS:
+        raise ValueError(f"the calibration is one of {', '.join(CALIBRATIONS)}; received {kind}")
     positive = int(np.sum(labels == 1))
     negative = len(labels) - positive
     if kind == "none" or not positive or not negative:

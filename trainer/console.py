@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from tqdm import tqdm
 
-_WIDTH = 12
+_WIDTH = 14
 
 
 def say(label: str, text: str) -> None:

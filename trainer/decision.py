@@ -20,7 +20,7 @@ class Decision:
     Attributes:
         heads: What the columns mean.
         calibration: Of P(pneumonia).
-        cause_calibration: Of P(viral | pneumonia); None without that head.
+        cause_calibration: Of P(viral | pneumonia); None without that head, or causes.
         operating_point: The threshold and the uncertain band.
     """
 
@@ -57,9 +57,13 @@ def decide(
     cause = None
     if VIRAL_HEAD in heads:
         known = validation.causes >= 0
-        cause = fit_calibration(
-            logits[known, heads.index(VIRAL_HEAD)], validation.causes[known], options.calibration
-        )
+        # Without images of both causes the head has learnt nothing, and nothing is said of causes.
+        if len(np.unique(validation.causes[known])) == 2:
+            cause = fit_calibration(
+                logits[known, heads.index(VIRAL_HEAD)],
+                validation.causes[known],
+                options.calibration,
+            )
     point = choose_operating_point(
         calibrated(logits[:, heads.index(PNEUMONIA_HEAD)], calibration),
         validation.labels,
@@ -82,10 +86,8 @@ def answer(logits: NDArray[np.float32], split: Split, decision: Decision) -> Ans
     """
     heads, point = decision.heads, decision.operating_point
     viral = None
-    if VIRAL_HEAD in heads:
-        viral = calibrated(
-            logits[:, heads.index(VIRAL_HEAD)], decision.cause_calibration or Calibration()
-        )
+    if VIRAL_HEAD in heads and decision.cause_calibration is not None:
+        viral = calibrated(logits[:, heads.index(VIRAL_HEAD)], decision.cause_calibration)
     return Answers(
         probability=calibrated(logits[:, heads.index(PNEUMONIA_HEAD)], decision.calibration),
         labels=split.labels,

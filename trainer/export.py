@@ -19,9 +19,13 @@ from trainer.inference import predict
 if TYPE_CHECKING:
     import keras
 
-HEADS = (PNEUMONIA_HEAD, VIRAL_HEAD, CHEST_XRAY_HEAD)
 TOLERANCE = 1e-4  # largest difference allowed between .h5 and .onnx, in probability
-_NAMED = ("logits", "activation_map", "features")
+_SERVED = ("logits", "activation_map", "features")
+# The outputs of our own networks, in order, by how many there are (see trainer.network).
+_LAYOUTS = {
+    4: (PNEUMONIA_HEAD, VIRAL_HEAD, "logits", "activation_map"),
+    6: (PNEUMONIA_HEAD, VIRAL_HEAD, CHEST_XRAY_HEAD, "logits", "activation_map", "features"),
+}
 
 
 class ExportError(TrainerError):
@@ -50,16 +54,19 @@ def load_network(path: Path) -> "keras.Model":
     return model
 
 
+def named_outputs(model: "keras.Model") -> dict[str, Any]:
+    """The outputs of one of our own networks by name; empty for a network from elsewhere."""
+    outputs = list(model.outputs)
+    found = dict(zip(_LAYOUTS.get(len(outputs), ()), outputs, strict=False))
+    if not found or len(found["logits"].shape) != 2 or len(found["activation_map"].shape) != 4:
+        return {}
+    return found
+
+
 def heads_of(model: "keras.Model") -> tuple[str, ...]:
     """What the columns of `logits` will mean: `pneumonia`, and `viral`, `chest_xray` if built."""
-    if not _is_ours(model):
-        return (PNEUMONIA_HEAD,)
-    return tuple(name for name in model.output_names if name in HEADS)
-
-
-def has_output(model: "keras.Model", name: str) -> bool:
-    """Whether the network has one of the named outputs `activation_map` and `features`."""
-    return name in getattr(model, "output_names", [])
+    heads = [name for name in named_outputs(model) if name not in _SERVED]
+    return tuple(heads) or (PNEUMONIA_HEAD,)
 
 
 def export_onnx(model: "keras.Model", path: Path) -> None:
@@ -75,7 +82,7 @@ def export_onnx(model: "keras.Model", path: Path) -> None:
     Raises:
         ExportError: The conversion failed.
     """
-    served = _named(model) if _is_ours(model) else _adapted(model)
+    served = _served(model)
     served(np.zeros((1, INPUT_SIZE, INPUT_SIZE, 1), np.float32))  # the export wants a first call
     try:
         with _quiet():
@@ -87,6 +94,7 @@ def export_onnx(model: "keras.Model", path: Path) -> None:
             f"The network cannot be written as ONNX ({type(error).__name__}: {error}). It must "
             "consist of Keras' own layers; layers that draw at random must not be among them."
         ) from error
+    _split_means(path)
 
 
 def check_equal(model: "keras.Model", path: Path, images: NDArray[np.uint8]) -> float:
@@ -104,7 +112,7 @@ def check_equal(model: "keras.Model", path: Path, images: NDArray[np.uint8]) -> 
         ExportError: It is above 1e-4.
     """
     exported = _sigmoid(predict(path, images).logits)
-    served = _named(model) if _is_ours(model) else _adapted(model)
+    served = _served(model)
     kept = []
     for start in range(0, len(images), 32):
         outputs = served(scale(images[start : start + 32]), training=False)
@@ -118,16 +126,14 @@ def check_equal(model: "keras.Model", path: Path, images: NDArray[np.uint8]) -> 
     return difference
 
 
-def _is_ours(model: "keras.Model") -> bool:
-    return has_output(model, "logits") and has_output(model, PNEUMONIA_HEAD)
-
-
-def _named(model: "keras.Model") -> "keras.Model":
-    """The same graph with the served outputs only, by name."""
+def _served(model: "keras.Model") -> "keras.Model":
+    """The same graph with the outputs that are served, by name."""
     import keras
 
-    by_name = dict(zip(model.output_names, model.outputs, strict=True))
-    return keras.Model(model.inputs[0], {n: by_name[n] for n in _NAMED if n in by_name})
+    outputs = named_outputs(model)
+    if not outputs:
+        return _adapted(model)
+    return keras.Model(model.inputs[0], {n: outputs[n] for n in _SERVED if n in outputs})
 
 
 def _adapted(model: "keras.Model") -> "keras.Model":
@@ -146,6 +152,33 @@ def _adapted(model: "keras.Model") -> "keras.Model":
     answer = answer[0] if isinstance(answer, (list, tuple)) else answer
     p = keras.ops.clip(answer[..., -1:], 1e-7, 1 - 1e-7)
     return keras.Model(source, {"logits": keras.ops.log(p / (1 - p))})
+
+
+def _split_means(path: Path) -> None:
+    """Take means over several axes one axis at a time.
+
+    ONNX Runtime adds up one value after the other in float32: over the 50,176 pixels of an image
+    that is wrong in the fourth digit, over 224 and then 224 in the seventh.
+    """
+    import onnx
+
+    model = onnx.load(path)
+    nodes = list(model.graph.node)
+    del model.graph.node[:]
+    for node in nodes:
+        axes = next((list(a.ints) for a in node.attribute if a.name == "axes"), [])
+        keep = next((a.i for a in node.attribute if a.name == "keepdims"), 1)
+        if node.op_type != "ReduceMean" or len(axes) < 2 or not keep:
+            model.graph.node.append(node)
+            continue
+        source = node.input[0]
+        for axis in axes:
+            target = node.output[0] if axis == axes[-1] else f"{node.output[0]}_axis_{axis}"
+            model.graph.node.append(
+                onnx.helper.make_node("ReduceMean", [source], [target], axes=[axis], keepdims=1)
+            )
+            source = target
+    onnx.save(model, path)
 
 
 def _check_shapes(model: Any, path: Path) -> None:

@@ -7,10 +7,11 @@ What a stage leaves in the run's folder is not done again.
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shared.labels import LABELS
 from trainer.audit import Audit, audit, fingerprint
 from trainer.console import bar, duration, say
 from trainer.dataset import Dataset, Split, check_split, find_dataset, load_split
@@ -37,6 +38,8 @@ class Request:
         recipe: How each member is trained.
         options: How the run splits, decides and reports.
         test: Whether to look at the test folder at the end.
+        external: Further sets to measure on at the end, by name.
+        not_chest: Folders of pictures that should be refused, by name.
     """
 
     data: Path
@@ -45,12 +48,16 @@ class Request:
     recipe: Recipe
     options: Options
     test: bool = True
+    external: dict[str, Path] = field(default_factory=dict)
+    not_chest: dict[str, Path] = field(default_factory=dict)
 
     def state(self) -> dict[str, Any]:
         """What `run.json` needs to go on with this run."""
         return {
             "data": str(self.data.resolve()),
             "test": self.test,
+            "external": {name: str(path.resolve()) for name, path in self.external.items()},
+            "not_chest": {name: str(path.resolve()) for name, path in self.not_chest.items()},
             "recipe": self.recipe.to_json(),
             "options": self.options.to_json(),
         }
@@ -140,8 +147,9 @@ def prepare(request: Request) -> Prepared:
     loaded: dict[str, Split] = {}
     broken = []
     for name in names:
-        if name == "val" and len(dataset.files[name]) < 2:
-            continue  # reported where it is whole, never needed
+        if name == "val" and len(dataset.files[name]) < len(LABELS):
+            say("  val", "has no images of one class and is left out: it is only reported")
+            continue
         with bar(f"Reading {name}") as progress:
             loaded[name], skipped = load_split(
                 dataset, name, request.work / "cache", progress, request.options.limit or None
@@ -241,7 +249,12 @@ def _train(
         say(label, f"best epoch {members[-1].best_epoch} of {len(members[-1].history)}")
     logits = [predict_logits(m.model, validation.images)[:, 0].tolist() for m in members]
     model = members[0].model if len(members) == 1 else combine([m.model for m in members])
-    model, refusal, unfamiliar = fit_refusal(model, train, validation, request.recipe)
+    refusal = unfamiliar = None
+    if options.refusal_images:
+        say("Refusal", "learning what is no chest X-ray")
+        model, refusal, unfamiliar = fit_refusal(
+            model, train, validation, request.recipe, options.seed, options.refusal_images
+        )
     record = {
         "histories": [m.history for m in members],
         "best_epochs": [m.best_epoch for m in members],

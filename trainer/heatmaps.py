@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from shared.preprocessing import scale
+from trainer.export import named_outputs
 
 if TYPE_CHECKING:
     import keras
@@ -92,9 +93,7 @@ def randomised_maps(model: "keras.Model", images: NDArray[np.uint8], seed: int) 
 
     random = np.random.default_rng(seed)
     learnt = model.get_weights()
-    view = keras.Model(
-        model.inputs[0], dict(zip(model.output_names, model.outputs, strict=True))["activation_map"]
-    )
+    view = keras.Model(model.inputs[0], named_outputs(model)["activation_map"])
     try:
         model.set_weights([random.permutation(w.ravel()).reshape(w.shape) for w in learnt])
         maps = [

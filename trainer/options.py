@@ -1,15 +1,16 @@
-"""The options of a run beside the recipe, and all of them as arguments of the command line."""
+"""The options of a run beside the recipe: how it splits, decides, measures and reports."""
 
-import argparse
-from dataclasses import asdict, dataclass, fields
-from typing import Any, get_args
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
 
-from trainer.calibration import KINDS
 from trainer.operating_point import RULES_HELP, parse_rule
-from trainer.recipe import Recipe, knob
-from trainer.splits import STRESS_KINDS, StressKind
+from trainer.recipe import knob
 
+# Named here rather than where they are used, so that --help needs no scientific library.
+StressKind = Literal["swapped", "outlier", "cluster"]
+STRESS_KINDS: tuple[StressKind, ...] = get_args(StressKind)
 HOLDOUTS = ("plain", *STRESS_KINDS)
+CALIBRATIONS = ("temperature+bias", "temperature", "none")
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,13 @@ class Options:
         "who validates: patients like the others, or those most unlike the rest by style",
     )
     limit: int = knob(0, "images of each class; 0: all", "a quick try on a part of the data")
+    refusal_images: int = knob(
+        6000,
+        "views of chest X-rays, and as many other pictures; 0: none is refused",
+        "to learn what is no chest X-ray",
+    )
     calibration: str = knob(
-        "temperature+bias", " | ".join(KINDS), "probabilities that mean what they say"
+        "temperature+bias", " | ".join(CALIBRATIONS), "probabilities that mean what they say"
     )
     rule: str = knob("cost=2", RULES_HELP, "how the decision threshold is chosen on validation")
     rule_out: float = knob(
@@ -58,48 +64,25 @@ class Options:
                 "accepts more than 0, at most 0.5"
             )
         _one_of("holdout", self.holdout, HOLDOUTS)
-        _one_of("calibration", self.calibration, KINDS)
+        _one_of("calibration", self.calibration, CALIBRATIONS)
         parse_rule(self.rule)
         for name in ("rule_out", "rule_in"):
             if not 0 < getattr(self, name) < 1:
                 raise ValueError(
                     f"{name}: received {getattr(self, name)}; accepts more than 0, less than 1"
                 )
-        for name in ("seed", "limit", "resamples", "samples"):
+        for name in ("seed", "limit", "refusal_images", "resamples", "samples"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}: received {getattr(self, name)}; accepts 0 or more")
 
     @property
     def stress(self) -> StressKind | None:
         """The kind of stress fold that validates; None for a plain one."""
-        return next((kind for kind in get_args(StressKind) if kind == self.holdout), None)
+        return next((kind for kind in STRESS_KINDS if kind == self.holdout), None)
 
     def to_json(self) -> dict[str, Any]:
         """The options as plain values, for the manifest."""
         return asdict(self)
-
-
-def add_knobs(parser: argparse.ArgumentParser, of: type[Options] | type[Recipe]) -> None:
-    """Give a parser one option for each field, absent from its result unless given."""
-    for item in fields(of):
-        name, default = f"--{item.name.replace('_', '-')}", item.default
-        text = f"{item.metadata['help']}; default {default}".replace("%", "%%")
-        if isinstance(default, bool):
-            parser.add_argument(
-                name, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text
-            )
-        else:
-            kind = type(default)
-            shown = {int: "N", float: "X", str: "TEXT"}[kind]
-            parser.add_argument(
-                name, type=kind, metavar=shown, default=argparse.SUPPRESS, help=text
-            )
-
-
-def given(arguments: argparse.Namespace, of: type[Options] | type[Recipe]) -> dict[str, Any]:
-    """The fields that the command line names."""
-    names = {item.name for item in fields(of)}
-    return {name: value for name, value in vars(arguments).items() if name in names}
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:

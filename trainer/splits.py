@@ -5,8 +5,6 @@ is unlike the rest: the shift between the training and the test folder of the Ka
 of style, and plain folds don't see it (cf. Koh et al., "WILDS", ICML 2021, on grouped shifts).
 """
 
-from typing import Literal, get_args
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
@@ -17,11 +15,10 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.preprocessing import RobustScaler
 
 from trainer.dataset import DatasetError, Split
+from trainer.options import STRESS_KINDS, StressKind
 from trainer.style import style_statistics
 
 Indices = NDArray[np.int64]
-StressKind = Literal["swapped", "outlier", "cluster"]
-STRESS_KINDS: tuple[StressKind, ...] = get_args(StressKind)
 
 
 def without_copies(split: Split) -> tuple[Split, int]:

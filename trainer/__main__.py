@@ -1,0 +1,198 @@
+"""The trainer's command line.
+
+python -m trainer download                              fetch the Kaggle data set
+python -m trainer fit --data DIR-or-zip --models DIR    train, and publish a bundle
+python -m trainer fit --models DIR --resume             go on with a run that was stopped
+python -m trainer evaluate --bundle DIR --data DIR      score a bundle on any folder
+python -m trainer export model.h5 --models DIR          make a bundle out of a Keras .h5
+"""
+
+import argparse
+import shutil
+import signal
+import sys
+import traceback
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from shared.bundle import PublishFailed
+from trainer.arguments import build_parser, given
+from trainer.errors import TrainerError
+from trainer.options import Options
+from trainer.recipe import Recipe
+
+_FULL = 5 * 2**20  # bytes; with less left a failed write means a full disk
+
+
+class _Stopped(BaseException):
+    """The process was asked to end (SIGTERM, as by `docker stop`)."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        0 on success, 1 on an error that has been explained, 2 on a wrong option, 130 or 143 when
+        stopped by Ctrl-C or SIGTERM.
+    """
+    asked = build_parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        {"fit": _fit, "evaluate": _evaluate, "export": _export, "download": _download}[
+            asked.command
+        ](asked)
+    except (KeyboardInterrupt, _Stopped) as stop:
+        again = ""
+        if asked.command == "fit":
+            again = (
+                f" Go on with: python -m trainer fit --models {asked.models}"
+                f"{f' --work {asked.work}' if asked.work else ''} --resume"
+            )
+        _print_error(f"Stopped; nothing was published.{again}", "")
+        return 130 if isinstance(stop, KeyboardInterrupt) else 143
+    except (TrainerError, PublishFailed) as error:
+        return _print_error(str(error))
+    except Exception as error:  # noqa: BLE001 - a traceback helps no user
+        if asked.traceback:
+            traceback.print_exc()
+        return _print_error(_explain(error, asked))
+    return 0
+
+
+def _fit(asked: argparse.Namespace) -> None:
+    from trainer.fit import Request, fit
+    from trainer.run_folder import RunFolder, check_writable
+
+    work = asked.work or asked.models / ".trainer"
+    recipe, options = given(asked, Recipe), given(asked, Options)
+    external, not_chest = _named(asked.external), _named(asked.not_chest)
+    if not asked.resume:
+        if asked.data is None:
+            raise TrainerError(
+                "--data is missing: give the folder or the .zip that holds train and test, or "
+                "--resume to go on with a run. `python -m trainer download` fetches the data."
+            )
+        request = Request(
+            asked.data,
+            asked.models,
+            work,
+            Recipe(**recipe),
+            Options(**options),
+            asked.test is not False,
+            external,
+            not_chest,
+        )
+        fit(request)
+        return
+    check_writable(work, "--work")
+    run = RunFolder.resume(work)
+    _refuse_changes("recipe", recipe, run.state["recipe"])
+    _refuse_changes("options", options, run.state["options"])
+    kept = {k: Path(v) for k, v in run.state["external"].items()}
+    request = Request(
+        asked.data or Path(run.state["data"]),
+        asked.models,
+        work,
+        Recipe(**run.state["recipe"]),
+        Options(**run.state["options"]),
+        run.state["test"] if asked.test is None else asked.test,
+        external or kept,
+        not_chest or {k: Path(v) for k, v in run.state["not_chest"].items()},
+    )
+    fit(request, run)
+
+
+def _evaluate(asked: argparse.Namespace) -> None:
+    from trainer.rescore import evaluate, open_model
+
+    evaluate(
+        open_model(asked.bundle),
+        asked.data,
+        asked.split,
+        _named(asked.external),
+        _named(asked.not_chest),
+        Options(**given(asked, Options)),
+        asked.report,
+        asked.json,
+    )
+
+
+def _export(asked: argparse.Namespace) -> None:
+    from trainer.rescore import export
+
+    export(
+        asked.h5,
+        asked.models,
+        asked.data,
+        asked.split,
+        asked.calibrate_on,
+        Options(**given(asked, Options)),
+    )
+
+
+def _download(asked: argparse.Namespace) -> None:
+    from trainer.console import say
+    from trainer.download import download
+
+    path = download()
+    say("Downloaded", str(path))
+    say("Next", f"python -m trainer fit --data {path} --models models")
+
+
+def _named(pairs: list[str]) -> dict[str, Path]:
+    found = {}
+    for pair in pairs:
+        name, equals, path = pair.partition("=")
+        found[name if equals else Path(pair).name] = Path(path if equals else pair)
+    return found
+
+
+def _refuse_changes(kind: str, asked: dict[str, object], kept: dict[str, object]) -> None:
+    for name, value in asked.items():
+        if kept.get(name) != value:
+            raise TrainerError(
+                f"--{name.replace('_', '-')} {value} differs from the {kind} of the run to be "
+                f"resumed, {kept.get(name)}. Leave it out to go on, or start a new run without "
+                "--resume."
+            )
+
+
+def _explain(error: Exception, asked: argparse.Namespace) -> str:
+    if isinstance(error, ValueError) and asked.command == "fit" and not error.__cause__:
+        where = traceback.extract_tb(error.__traceback__)[-1].filename
+        if Path(where).name in {"options.py", "recipe.py", "operating_point.py"}:
+            return str(error)
+    if isinstance(error, ImportError):
+        return (
+            f"{error}. The trainer's packages are not all installed: pip install "
+            "'.[trainer]' in the project's folder."
+        )
+    if isinstance(error, MemoryError):
+        return "There is not enough memory. Lower --batch-size, or give the process more."
+    folder = getattr(asked, "work", None) or getattr(asked, "models", None)
+    free = shutil.disk_usage(folder).free if folder and Path(folder).exists() else None
+    if free is not None and free < _FULL:
+        return (
+            f"The disk of {folder} is full ({free / 1e6:.0f} MB left): {error}. Free some space, "
+            "then go on with --resume."
+        )
+    if isinstance(error, OSError):
+        return (
+            f"{error.filename or 'A file'}: {error.strerror or error}. Check that it exists, that "
+            "it may be read and written, and that the disk has space."
+        )
+    return f"{type(error).__name__}: {error}. Run again with --traceback to see where it arose."
+
+
+def _print_error(text: str, prefix: str = "error: ") -> int:
+    print(f"\n{prefix}{text}", file=sys.stderr)
+    return 1
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    raise _Stopped
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,203 @@
+"""Everything a run or an evaluation found out, for the report, the model card and the manifest."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+
+from shared.manifest import CHEST_XRAY_HEAD, Refusal, Unfamiliar
+from trainer.audit import Audit
+from trainer.bootstrap import Interval
+from trainer.dataset import Split
+from trainer.decision import Decision, answer
+from trainer.evaluation import Answers, Evaluation, area_under_roc, evaluate
+from trainer.heatmaps import central_share, randomised_maps, similarity
+from trainer.inference import Outputs
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True)
+class SetResult:
+    """One set of images, what the network says of them, and how good that is.
+
+    Attributes:
+        name: E.g. "test".
+        split: The images.
+        outputs: Logits, maps and features.
+        answers: Probabilities and truth.
+        evaluation: The figures.
+        refused: Share that is refused as no chest X-ray; None without that head.
+        unfamiliar: Share that is flagged as unfamiliar; None without that statistic.
+    """
+
+    name: str
+    split: Split
+    outputs: Outputs
+    answers: Answers
+    evaluation: Evaluation
+    refused: Interval | None = None
+    unfamiliar: Interval | None = None
+
+
+@dataclass(frozen=True)
+class HeatmapCheck:
+    """Whether the heatmaps can be believed.
+
+    Attributes:
+        central: Mean share of the weight inside the central 80 %, with its interval over images.
+        randomised: Mean rank correlation with the maps of shuffled weights; near 0 is right.
+        images: Positions of the images that are shown.
+        shuffled: (n, h, w) float32, their maps under shuffled weights.
+    """
+
+    central: Interval | None
+    randomised: float | None
+    images: list[int]
+    shuffled: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True)
+class MemberFigures:
+    """One member of an ensemble, or the ensemble, on the validation images, uncalibrated."""
+
+    name: str
+    roc_auc: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All of it.
+
+    Attributes:
+        decision: Calibration and operating point.
+        results: By name; the first is the one whose figures stand in the manifest.
+        training: Options, recipe, versions of libraries.
+        cost: "parameters", "multiply_adds", "onnx_bytes" where known.
+        audit: Of the data; None for an evaluation.
+        histories: One list of epochs for each member.
+        best_epochs: The kept epoch of each member.
+        members: Figures of each member and the ensemble; empty for one network.
+        heatmaps: The checks; None without an activation map.
+        refusal: The rule of the refusal, or None.
+        unfamiliar: The rule of the warning, or None.
+        not_chest: Share refused of pictures that are no chest X-rays, by name of the folder.
+        images: Whether X-rays and file names may be shown.
+        samples: How many pictures of each kind.
+    """
+
+    decision: Decision
+    results: list[SetResult]
+    training: dict[str, Any] = field(default_factory=dict)
+    cost: dict[str, int] = field(default_factory=dict)
+    audit: Audit | None = None
+    histories: list[list[dict[str, float]]] = field(default_factory=list)
+    best_epochs: list[int] = field(default_factory=list)
+    members: list[MemberFigures] = field(default_factory=list)
+    heatmaps: HeatmapCheck | None = None
+    refusal: Refusal | None = None
+    unfamiliar: Unfamiliar | None = None
+    not_chest: dict[str, Interval] = field(default_factory=dict)
+    images: bool = True
+    samples: int = 8
+
+
+def measure(
+    name: str,
+    split: Split,
+    outputs: Outputs,
+    decision: Decision,
+    refusal: Refusal | None,
+    unfamiliar: Unfamiliar | None,
+    resamples: int,
+    seed: int = 0,
+) -> SetResult:
+    """Measure the network on one set of images.
+
+    Refused images count in the figures all the same: how often that happens stands beside them.
+    """
+    answers = answer(outputs.logits, split, decision)
+    return SetResult(
+        name,
+        split,
+        outputs,
+        answers,
+        evaluate(answers, resamples, seed),
+        share_refused(outputs, decision, refusal),
+        share_unfamiliar(outputs, unfamiliar),
+    )
+
+
+def share_refused(outputs: Outputs, decision: Decision, refusal: Refusal | None) -> Interval | None:
+    """Share of the images that the network refuses as no chest X-ray."""
+    if refusal is None or CHEST_XRAY_HEAD not in decision.heads:
+        return None
+    logit = outputs.logits[:, decision.heads.index(CHEST_XRAY_HEAD)]
+    return share(logit < refusal.minimum)
+
+
+def share_unfamiliar(outputs: Outputs, unfamiliar: Unfamiliar | None) -> Interval | None:
+    """Share of the images whose whitened features lie unusually far out."""
+    if unfamiliar is None or outputs.features is None:
+        return None
+    return share(np.sqrt((outputs.features**2).mean(axis=1)) > unfamiliar.maximum)
+
+
+def share(flags: NDArray[np.bool_]) -> Interval:
+    """A share with Wilson's 95 % interval (Wilson, JASA 22, 1927)."""
+    if not len(flags):
+        return Interval(0.0, 0.0, 1.0)
+    found = binomtest(int(flags.sum()), len(flags)).proportion_ci(method="wilson")
+    value = float(flags.mean())
+    return Interval(value, min(float(found.low), value), max(float(found.high), value))
+
+
+def check_heatmaps(
+    result: SetResult, model: "keras.Model | None", shown: int, seed: int
+) -> HeatmapCheck | None:
+    """Check the heatmaps of the images that are called pneumonia and are.
+
+    Args:
+        result: A set with its activation maps.
+        model: To shuffle the weights of; None leaves that check out.
+        shown: How many images are kept to be shown.
+        seed: Of the choice and the shuffling.
+    """
+    maps = result.outputs.activation_map
+    right = np.flatnonzero(result.answers.called() & (result.split.labels == 1))
+    if maps is None or not len(right):
+        return None
+    shares = central_share(maps[right])
+    known = shares[~np.isnan(shares)]
+    half = 1.96 * float(known.std()) / max(len(known), 1) ** 0.5 if len(known) else 0.0
+    mean = float(known.mean()) if len(known) else 0.0
+    central = Interval(mean, mean - half, mean + half) if len(known) else None
+    if model is None:
+        return HeatmapCheck(central, None, [], None)
+    random = np.random.default_rng(seed)
+    chosen = np.sort(random.permutation(right)[:32])
+    shuffled = randomised_maps(model, result.split.images[chosen], seed)
+    alike = float(similarity(maps[chosen], shuffled).mean())
+    return HeatmapCheck(central, alike, chosen[:shown].tolist(), shuffled[:shown])
+
+
+def member_figures(
+    member_logits: list[list[float]], ensemble: Outputs, validation: Split
+) -> list[MemberFigures]:
+    """What the ensemble buys: each member and all together on the same images."""
+    if len(member_logits) < 2:
+        return []
+    rows = [(f"member {i + 1}", np.array(z)) for i, z in enumerate(member_logits)]
+    rows.append(("ensemble", ensemble.logits[:, 0].astype(np.float64)))
+    return [
+        MemberFigures(
+            name,
+            area_under_roc(z, validation.labels),
+            float(((z >= 0) == (validation.labels == 1)).mean()),
+        )
+        for name, z in rows
+    ]

@@ -1,0 +1,86 @@
+"""Measure one exported network on everything that it is to be measured on."""
+
+from pathlib import Path
+
+from shared.manifest import Refusal, Unfamiliar
+from trainer.bootstrap import Interval
+from trainer.console import bar, say
+from trainer.dataset import Split, check_split, find_dataset, load_split
+from trainer.decision import Decision
+from trainer.errors import TrainerError
+from trainer.findings import SetResult, measure, share_refused
+from trainer.inference import Outputs, predict
+from trainer.pictures import load_pictures
+
+
+def run_network(onnx: Path, split: Split, name: str) -> Outputs:
+    """The outputs for one set of images, with a bar."""
+    with bar(f"Predict {name}") as progress:
+        return predict(onnx, split.images, maps=True, progress=progress)
+
+
+def load_single(path: Path, split: str | None = None) -> tuple[str, Split]:
+    """Load one set to evaluate on: a split of a data set, or two class folders at the top.
+
+    Args:
+        path: A folder or a .zip.
+        split: Which; None: "test" if there is one, else the classes at the top, else the only
+            split there is.
+
+    Returns:
+        The name of the split, and its images.
+
+    Raises:
+        TrainerError: Not found, or which is meant is not clear.
+    """
+    dataset = find_dataset(path)
+    if split is None:
+        choices = [s for s in ("test", "") if s in dataset.files] or list(dataset.files)
+        if len(choices) > 1 and choices[0] not in ("test", ""):
+            raise TrainerError(f"{path} holds {' and '.join(choices)}: say which one with --split.")
+        split = choices[0]
+    check_split(dataset, split)
+    with bar(f"Reading {split or path.name}") as progress:
+        images, broken = load_split(dataset, split, None, progress)
+    for file in broken:
+        say("  skipped", f"{file.path}: {file.reason}")
+    return split or path.name, images
+
+
+def measure_others(
+    onnx: Path,
+    decision: Decision,
+    refusal: Refusal | None,
+    unfamiliar: Unfamiliar | None,
+    external: dict[str, Path],
+    not_chest: dict[str, Path],
+    resamples: int,
+) -> tuple[list[SetResult], dict[str, Interval]]:
+    """Measure on images from elsewhere, and on pictures that are no chest X-rays.
+
+    Args:
+        onnx: The network.
+        decision: Its calibration and operating point.
+        refusal: Its rule of refusal, if any.
+        unfamiliar: Its rule of warning, if any.
+        external: Name to a folder with NORMAL and PNEUMONIA.
+        not_chest: Name to a folder of other pictures.
+        resamples: Bootstrap draws.
+
+    Returns:
+        The results of the first, and the shares refused of the second.
+    """
+    results = []
+    for name, path in external.items():
+        images = load_single(path)[1]
+        outputs = run_network(onnx, images, name)
+        results.append(measure(name, images, outputs, decision, refusal, unfamiliar, resamples))
+    refused = {}
+    for name, path in not_chest.items():
+        pictures, unread = load_pictures(path)
+        found = share_refused(predict(onnx, pictures), decision, refusal)
+        if unread:
+            say(f"  {name}", f"{unread} files are no readable pictures and were left out")
+        if found is not None:
+            refused[name] = found
+    return results, refused

@@ -1,0 +1,35 @@
+"""MODEL_CARD.md: what the network is for, how good it is, and where it fails.
+
+After Mitchell et al., "Model Cards for Model Reporting", FAT* 2019, with the metadata header that
+model hubs read.
+"""
+
+import json
+from datetime import UTC, datetime
+
+from trainer.evaluation import FIGURES
+from trainer.findings import Findings
+from trainer.report import environment
+
+
+def render_model_card(findings: Findings) -> str:
+    """The card as Markdown with a YAML header; shows no image and names no file."""
+    first = findings.results[0]
+    kaggle = findings.audit is not None and _looks_like_kaggle(findings)
+    environment_ = environment()
+    environment_.filters["yaml"] = json.dumps  # JSON's strings and numbers are YAML's too
+    return (
+        environment_.get_template("MODEL_CARD.md.j2")
+        .render(
+            f=findings, first=first, kaggle=kaggle, today=datetime.now(UTC), figure_names=FIGURES
+        )
+        .strip()
+        + "\n"
+    )
+
+
+def _looks_like_kaggle(findings: Findings) -> bool:
+    """Whether the file names are those of the Kaggle data set: others are patients of their own."""
+    split = findings.results[0].split
+    named = sum(p != q for p, q in zip(split.patients, split.paths, strict=True))
+    return named > 0.9 * len(split)

@@ -1,0 +1,34 @@
+"""Pictures from any folder, without classes: to see which are refused as no chest X-ray."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared import decoding, preprocessing
+from trainer.errors import TrainerError
+
+
+def load_pictures(folder: Path) -> tuple[NDArray[np.uint8], int]:
+    """Decode every picture below a folder, as the service would.
+
+    Args:
+        folder: Any folder; what is refused before the network sees it is left out.
+
+    Returns:
+        (N, 224, 224) uint8, and how many files could not be read as a picture.
+
+    Raises:
+        TrainerError: No folder, or no picture in it.
+    """
+    if not folder.is_dir():
+        raise TrainerError(f"{folder} is not a folder. Give one that holds pictures.")
+    images, unread = [], 0
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        try:
+            images.append(preprocessing.resize(decoding.decode(path.read_bytes())))
+        except (decoding.ImageRefused, OSError):
+            unread += 1
+    if not images:
+        raise TrainerError(f"{folder} holds no readable picture ({unread} files were tried).")
+    return np.stack(images), unread

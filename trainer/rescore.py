@@ -1,0 +1,275 @@
+"""`evaluate` scores a bundle on any folder; `export` makes a bundle out of a bare .h5."""
+
+import json
+import shutil
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from shared.bundle import MANIFEST_NAME, Bundle, BundleInvalid, current, open_bundle, publish
+from shared.manifest import Calibration, Draft, Manifest, OperatingPoint
+from trainer.console import say
+from trainer.dataset import Split
+from trainer.decision import Decision, decide
+from trainer.errors import TrainerError
+from trainer.findings import Findings, SetResult, check_heatmaps, measure
+from trainer.measuring import load_single, measure_others, run_network
+from trainer.model_card import render_model_card
+from trainer.options import Options
+from trainer.publishing import describe, draft_of, versions
+from trainer.report import render_report
+from trainer.run_folder import check_writable, write_atomically
+
+
+def open_model(path: Path) -> Bundle:
+    """Open a bundle, or the current bundle of a models folder.
+
+    Raises:
+        TrainerError: It is neither, or does not verify.
+    """
+    try:
+        if (path / MANIFEST_NAME).is_file():
+            return open_bundle(path)
+        found = current(path)
+        if found is not None:
+            return open_bundle(found)
+    except BundleInvalid as error:
+        raise TrainerError(f"The bundle cannot be used: {error}") from error
+    raise TrainerError(
+        f"{path} is neither a bundle (a folder with {MANIFEST_NAME}) nor a models folder with a "
+        "bundle. Train one with `fit`, or make one out of an .h5 with `export`."
+    )
+
+
+def evaluate(
+    bundle: Bundle,
+    data: Path,
+    split: str | None,
+    external: dict[str, Path],
+    not_chest: dict[str, Path],
+    options: Options,
+    report: Path | None,
+    figures: Path | None,
+) -> None:
+    """Score a bundle at its own calibration and threshold, and print the figures.
+
+    Args:
+        bundle: The bundle.
+        data: A folder or .zip with the layout of the data set, or with the classes at its top.
+        split: Which split; None: "test", or what there is.
+        external: Further sets, by name.
+        not_chest: Folders of pictures that should be refused, by name.
+        options: Resamples and the report's pictures.
+        report: Where to write an HTML report; None: none.
+        figures: Where to write the figures as JSON; None: nowhere.
+
+    Raises:
+        TrainerError: The data cannot be used, or a file cannot be written.
+    """
+    manifest, decision = bundle.manifest, Decision.of(bundle.manifest)
+    onnx = bundle.file("model.onnx")
+    name, images = load_single(data, split)
+    outputs = run_network(onnx, images, name)
+    first = measure(
+        name,
+        images,
+        outputs,
+        decision,
+        manifest.refusal,
+        manifest.unfamiliar,
+        options.resamples,
+        options.seed,
+    )
+    others, refused = measure_others(
+        onnx,
+        decision,
+        manifest.refusal,
+        manifest.unfamiliar,
+        external,
+        not_chest,
+        options.resamples,
+    )
+    findings = Findings(
+        decision=decision,
+        results=[first, *others],
+        training=manifest.training,
+        heatmaps=check_heatmaps(first, None, 0, options.seed),
+        refusal=manifest.refusal,
+        unfamiliar=manifest.unfamiliar,
+        not_chest=refused,
+        images=options.report_images,
+        samples=options.samples,
+        cost={"onnx_bytes": onnx.stat().st_size},
+    )
+    say("Bundle", manifest.version)
+    for result in findings.results:
+        describe(result.name, result.evaluation)
+        for word, share in (("refused", result.refused), ("unfamiliar", result.unfamiliar)):
+            if share is not None:
+                say("", f"{word:<21}{share}")
+    for folder, share in refused.items():
+        say(folder, f"{'refused':<21}{share}")
+    if report is not None:
+        _write(report, render_report(findings))
+    if figures is not None:
+        _write(figures, json.dumps(_as_json(findings, manifest.version), indent=2) + "\n")
+
+
+def export(
+    h5: Path,
+    models: Path,
+    data: Path | None,
+    split: str | None,
+    calibrate_on: str | None,
+    options: Options,
+) -> Path:
+    """Publish a bundle made of a Keras .h5, ours or one from elsewhere.
+
+    If the .h5 lies in a bundle, its calibration, threshold and rules of refusal are kept;
+    otherwise the threshold is 0.5 on the uncalibrated probability, unless `calibrate_on` is given.
+
+    Args:
+        h5: The network.
+        models: Where to publish.
+        data: Images to measure on; None: no figures, and random images to compare .h5 and .onnx.
+        split: Which split of them; None: "test", or what there is.
+        calibrate_on: A split to calibrate and to choose the threshold on; not the one measured on.
+        options: Calibration, rule of the threshold, resamples, and the report's pictures.
+
+    Returns:
+        The folder of the bundle.
+
+    Raises:
+        TrainerError: The .h5 cannot be loaded or exported, or the data cannot be used.
+        PublishFailed: The models folder cannot be written or is full.
+    """
+    check_writable(models, "--models")
+    if calibrate_on and data is None:
+        raise TrainerError("--calibrate-on needs the images: give their folder with --data.")
+    from trainer.backend import load_keras
+
+    load_keras()
+    from trainer.export import check_equal, export_onnx, heads_of, load_network, named_outputs
+
+    model = load_network(h5)
+    heads = heads_of(model)
+    kept = _manifest_beside(h5)
+    measured = load_single(data, split) if data else None
+    with tempfile.TemporaryDirectory() as temporary:
+        onnx = Path(temporary) / "model.onnx"
+        export_onnx(model, onnx)
+        difference = check_equal(model, onnx, measured[1].images[:64] if measured else _noise())
+        say("Export", f"ONNX equals .h5 to {difference:.1g}")
+        decision = _decision(onnx, heads, kept, data, calibrate_on, options)
+        findings = Findings(
+            decision=decision,
+            results=[],
+            training={"exported_from": "a Keras .h5", **versions()}
+            if kept is None
+            else kept.training,
+            refusal=kept.refusal if kept else None,
+            unfamiliar=kept.unfamiliar if kept else None,
+            cost={"parameters": model.count_params(), "onnx_bytes": onnx.stat().st_size},
+            images=options.report_images,
+            samples=options.samples,
+        )
+        if measured:
+            findings.results.append(_measured(onnx, *measured, findings, options))
+            describe(measured[0], findings.results[0].evaluation)
+        draft = draft_of(findings, heads, bool(named_outputs(model)))
+
+        def write(folder: Path) -> Draft:
+            shutil.copyfile(h5, folder / "model.h5")
+            shutil.copyfile(onnx, folder / "model.onnx")
+            if findings.results:
+                for name, render in (
+                    ("report.html", render_report),
+                    ("MODEL_CARD.md", render_model_card),
+                ):
+                    (folder / name).write_text(render(findings), encoding="utf-8")
+            return draft
+
+        path = publish(models, write)
+    point = decision.operating_point
+    say("Decision", f"PNEUMONIA from {point.threshold:.3f} on (rule {point.rule})")
+    say("Done", str(path))
+    return path
+
+
+def _decision(
+    onnx: Path,
+    heads: tuple[str, ...],
+    kept: Manifest | None,
+    data: Path | None,
+    calibrate_on: str | None,
+    options: Options,
+) -> Decision:
+    if data is not None and calibrate_on:
+        name, images = load_single(data, calibrate_on)
+        return decide(run_network(onnx, images, name).logits, heads, images, options)
+    if kept is not None:
+        return Decision.of(kept)
+    plain = OperatingPoint(threshold=0.5, rule="fixed=0.5", low=0.5, high=0.5)
+    return Decision(heads, Calibration(), Calibration() if "viral" in heads else None, plain)
+
+
+def _measured(
+    onnx: Path, name: str, images: Split, findings: Findings, options: Options
+) -> SetResult:
+    return measure(
+        name,
+        images,
+        run_network(onnx, images, name),
+        findings.decision,
+        findings.refusal,
+        findings.unfamiliar,
+        options.resamples,
+        options.seed,
+    )
+
+
+def _manifest_beside(h5: Path) -> Manifest | None:
+    """The manifest of the bundle that the .h5 lies in, if it does and the bundle verifies."""
+    if not (h5.parent / MANIFEST_NAME).is_file():
+        return None
+    bundle = open_model(h5.parent)
+    return bundle.manifest if h5.name in bundle.manifest.files else None
+
+
+def _noise() -> "np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]":
+    """Smooth random images to compare two networks on where there are no X-rays."""
+    coarse = np.random.default_rng(0).integers(0, 256, (16, 28, 28), dtype=np.uint8)
+    return coarse.repeat(8, axis=1).repeat(8, axis=2)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, text)
+    except OSError as error:
+        raise TrainerError(
+            f"{path} cannot be written: {error.strerror or error}. Name another file."
+        ) from error
+    say("Written", str(path))
+
+
+def _as_json(findings: Findings, version: str) -> dict[str, object]:
+    return {
+        "version": version,
+        "threshold": findings.decision.operating_point.threshold,
+        "sets": {
+            r.name: {
+                "images": r.evaluation.images,
+                "patients": r.evaluation.patients,
+                "metrics": {name: asdict(m) for name, m in r.evaluation.metrics.items()},
+                "confusion_matrix": r.evaluation.confusion,
+                "confusion_matrix_three": r.evaluation.confusion_three,
+                "refused": asdict(r.refused) if r.refused else None,
+                "unfamiliar": asdict(r.unfamiliar) if r.unfamiliar else None,
+            }
+            for r in findings.results
+        },
+        "not_a_chest_xray_refused": {n: asdict(s) for n, s in findings.not_chest.items()},
+    }
