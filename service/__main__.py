@@ -2,18 +2,36 @@
 
 import argparse
 import sys
+from pathlib import Path
 
 from service.settings import PREFIX, Settings, SettingsInvalid, read_settings
 
-EXIT_SETTINGS = 2
+EXIT_INVALID = 2
+
+_SCREEN = """Screens files and folders of any size, without HTTP, on all cores. A run that was
+stopped goes on where it left off when the same command is given again."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command that the arguments name.
 
     Returns:
-        The exit code: 0, or 2 where the settings or arguments are wrong.
+        The exit code: 0; 2 where settings, arguments or files are wrong; 130 after Ctrl-C.
     """
+    chosen = _parser().parse_args(arguments)
+    try:
+        settings = read_settings()
+        if chosen.command == "screen":
+            from service.folders import screen_folders
+
+            return screen_folders(chosen.paths, chosen.out, settings, chosen.fresh)
+        return _serve(settings)
+    except SettingsInvalid as invalid:
+        print(f"The service does not start:\n{invalid}", file=sys.stderr)
+        return EXIT_INVALID
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m service",
         description="Screens chest X-rays for pneumonia: over HTTP, or over folders.",
@@ -22,13 +40,17 @@ def main(arguments: list[str] | None = None) -> int:
     )
     commands = parser.add_subparsers(dest="command", metavar="serve | screen")
     commands.add_parser("serve", help="serve over HTTP (the default)")
-    parser.parse_args(arguments)
-    try:
-        settings = read_settings()
-        return _serve(settings)
-    except SettingsInvalid as invalid:
-        print(f"The service does not start:\n{invalid}", file=sys.stderr)
-        return EXIT_SETTINGS
+    screen = commands.add_parser(
+        "screen",
+        help="screen files and folders",
+        description=_SCREEN,
+    )
+    screen.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a file or a folder")
+    screen.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="results, .csv or .jsonl"
+    )
+    screen.add_argument("--fresh", action="store_true", help="begin anew: forget what FILE holds")
+    return parser
 
 
 def _serve(settings: Settings) -> int:

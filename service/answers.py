@@ -1,13 +1,28 @@
 """The JSON that callers get, and its description for OpenAPI."""
 
 import base64
-from typing import Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.screening import Screening
 
 Probability = Field(ge=0, le=1)
+
+
+ANSWER: Final[dict[str, Any]] = {
+    "label": "PNEUMONIA",
+    "probability": 0.934,
+    "probabilities": {"NORMAL": 0.066, "PNEUMONIA": 0.934},
+    "causes": {"BACTERIAL": 0.71, "VIRAL": 0.224},
+    "threshold": 0.41,
+    "needs_review": False,
+    "warnings": [],
+    "heatmap": None,
+    "model": {"version": "2026-11-23T060000Z-3f2a9c1d", "sha256": 16 * "3f2a"},
+    "request_id": "0f3a6c1d9b2e4857",
+}
+"""An example."""
 
 
 class _Answer(BaseModel):
@@ -52,8 +67,21 @@ class ModelReference(_Answer):
     sha256: str = Field(description="of the network's file")
 
 
+class ProblemAnswer(_Answer):
+    """RFC 9457: what is wrong, what is accepted, and what to do."""
+
+    type: str = Field(description="stable, for programs", json_schema_extra={"format": "uri"})
+    title: str
+    status: int
+    detail: str = Field(description="for people")
+    instance: str = Field(description="the path that was asked for")
+    request_id: str
+
+
 class Answer(_Answer):
     """What is said about one image. A second opinion, never a diagnosis."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [ANSWER]})
 
     label: Literal["NORMAL", "PNEUMONIA"] = Field(
         description="the decision at the model's threshold"
@@ -91,3 +119,15 @@ class Answer(_Answer):
             ),
             request_id=request_id,
         )
+
+
+class BatchLine(_Answer):
+    """What is said about one file of a batch: either an answer or a problem."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"index": 0, "answer": ANSWER, "problem": None}]}
+    )
+
+    index: int = Field(ge=0, description="the file's place in the batch, from 0")
+    answer: Answer | None
+    problem: ProblemAnswer | None

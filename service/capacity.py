@@ -5,16 +5,20 @@ upload. An upload that dawdles gives its place up to others: slow clients can ne
 """
 
 import asyncio
+import math
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar
 
 from service.problems import OVERLOADED, TOOK_TOO_LONG, Problem
 
 DAWDLING_SECONDS = 1.0
 """An upload that takes longer than this gives its place up, and asks again when it is whole."""
+
+_PAUSE = 0.02
+"""Seconds between two looks for a place."""
 
 Answer = TypeVar("Answer")
 
@@ -58,6 +62,18 @@ class Capacity:
             yield place
         finally:
             place.leave()
+
+    async def wait_for_place(self, seconds: float) -> AbstractContextManager["Place"]:
+        """A place for the length of a block, waited for where there is none.
+
+        Raises:
+            Problem: `overloaded`; there was no room for so many seconds.
+        """
+        for _ in range(math.ceil(seconds / _PAUSE)):
+            if self.occupied < self.limit:
+                break
+            await asyncio.sleep(_PAUSE)
+        return self.place()
 
     async def run(
         self,

@@ -1,13 +1,16 @@
 """What the service says of itself in its OpenAPI document, and what other origins may do."""
 
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
 
+from service.answers import Answer, BatchLine, ProblemAnswer
 from service.keys import HEADER
-from service.reference import PROBLEM_SCHEMA
+from service.observation import REQUEST_ID_PATTERN
 from service.settings import Settings
 
 _SUMMARY: Final = "Screens chest X-rays for pneumonia: a second opinion, never a diagnosis."
@@ -55,12 +58,41 @@ def complete(app: FastAPI) -> None:
                 routes=app.routes,
                 servers=[{"url": app.root_path or "/"}],
             )
-            schemas = document.setdefault("components", {}).setdefault("schemas", {})
-            schemas["Problem"] = PROBLEM_SCHEMA
+            _document_request_ids(document)
+            document.setdefault("components", {}).setdefault("schemas", {}).update(_schemas())
             app.openapi_schema = document
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign] # FastAPI's documented way
+
+
+def _document_request_ids(document: dict[str, Any]) -> None:
+    """Every request may carry an id, and every answer does."""
+    schema = {"type": "string", "pattern": REQUEST_ID_PATTERN}
+    offered = {
+        "name": "X-Request-ID",
+        "in": "header",
+        "required": False,
+        "description": "your id of the request, echoed and logged; a new one is made without it",
+        "schema": {"type": "string"},
+    }
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            operation.setdefault("parameters", []).append(offered)
+            for answer in operation["responses"].values():
+                answer["headers"] = {"X-Request-ID": {"schema": schema}}
+
+
+def _schemas() -> dict[str, Any]:
+    """The shapes of answers that no route returns as such: problems, and the lines of a batch."""
+    models: list[tuple[type[BaseModel], Literal["serialization"]]] = [
+        (Answer, "serialization"),
+        (BatchLine, "serialization"),
+        (ProblemAnswer, "serialization"),
+    ]
+    template = "#/components/schemas/{model}"
+    schemas: dict[str, Any] = models_json_schema(models, ref_template=template)[1]["$defs"]
+    return schemas
 
 
 def cors(settings: Settings) -> dict[str, Any]:

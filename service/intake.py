@@ -1,5 +1,6 @@
 """A request's image, from the first byte of the upload to its screening. Every route comes here."""
 
+from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import Final
 
@@ -51,17 +52,31 @@ async def screen_upload(
             place.arrived()
             content_type = request.headers.get("content-type", "")
             if content_type.lower().startswith("multipart/"):
-                image = _from_form(content_type, body, shared, key_field)
-                del body
-                return await screen_bytes(request, image, overlay)
+                body = _from_form(content_type, body, shared, key_field)
+                return await _screen(request, body, overlay)
             return await _screen_raw(request, body, overlay)
 
 
-async def screen_bytes(request: Request, image: bytes, overlay: bool = False) -> Screening:
-    """Screens one image of a request on a worker thread; raises what `screen_upload` raises."""
-    shared = resources(request)
-    observation = observed(request.scope)
-    stages = observation.stages
+async def screen_bytes(
+    shared: Resources,
+    image: bytes,
+    stages: dict[str, float],
+    overlay: bool = False,
+    hang_up: Callable[[], Awaitable[object]] | None = None,
+) -> Screening:
+    """Screens one image on a worker thread.
+
+    Args:
+        shared: The service's parts.
+        image: The file's bytes.
+        stages: Receives the seconds that `queue`, `decode` and `infer` took.
+        overlay: Whether to draw the heatmap.
+        hang_up: Returns when the caller has gone: work that did not start is dropped then.
+
+    Raises:
+        ClientGone: The caller hung up.
+        Problem: The image is refused, or the answer takes too long.
+    """
     submitted = perf_counter()
 
     def work() -> Screening:
@@ -70,9 +85,8 @@ async def screen_bytes(request: Request, image: bytes, overlay: bool = False) ->
 
     label = reason = None
     try:
-        screening = await shared.capacity.run(work, shared.settings.answer_seconds, request.receive)
+        screening = await shared.capacity.run(work, shared.settings.answer_seconds, hang_up)
         label = screening.label
-        observation.model = screening.model.manifest.version
         return screening
     except Problem as problem:
         reason = problem.kind.slug
@@ -81,12 +95,22 @@ async def screen_bytes(request: Request, image: bytes, overlay: bool = False) ->
         shared.metrics.screened(stages, label, reason)
 
 
+async def _screen(request: Request, image: bytes, overlay: bool) -> Screening:
+    """Screens a request's only image, and notes what came of it."""
+    observation = observed(request.scope)
+    screening = await screen_bytes(
+        resources(request), image, observation.stages, overlay, request.receive
+    )
+    observation.model = screening.model.manifest.version
+    return screening
+
+
 async def _screen_raw(request: Request, body: bytes, overlay: bool) -> Screening:
     """Screens a body that is the image itself, whatever its Content-Type says."""
     if not body:
         raise Problem(NO_FILE, f"The request has no body. {_ADVICE}")
     try:
-        return await screen_bytes(request, body, overlay)
+        return await _screen(request, body, overlay)
     except Problem as problem:
         if problem.kind is not UNSUPPORTED_FORMAT and not _is_curl_data(request):
             raise

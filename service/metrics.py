@@ -19,7 +19,7 @@ from service.capacity import Capacity
 from service.engine import Engine
 from service.observation import Observation
 
-STAGES: Final = ("read", "queue", "decode", "infer")
+SCREENING_STAGES: Final = {"queue", "decode", "infer"}
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
@@ -51,7 +51,9 @@ class Metrics:
             buckets=_SECONDS,
             registry=self._registry,
         )
-        self._stages = {stage: stages.labels(stage) for stage in STAGES}
+        self._stages = {
+            stage: stages.labels(stage) for stage in ("read", *sorted(SCREENING_STAGES))
+        }
         self._refusals = Counter(
             "xray_refusals", "Images refused, by reason", ["reason"], registry=self._registry
         )
@@ -71,11 +73,13 @@ class Metrics:
         """
         self._requests.labels(route, observation.outcome).inc()
         self._seconds.labels(route).observe(seconds)
+        if "read" in observation.stages:
+            self._stages["read"].observe(observation.stages["read"])
 
     def screened(self, stages: dict[str, float], label: str | None, reason: str | None) -> None:
         """Counts one image: its stages, and its label or the reason for which it was refused."""
-        for stage, seconds in stages.items():
-            self._stages[stage].observe(seconds)
+        for stage in SCREENING_STAGES & stages.keys():
+            self._stages[stage].observe(stages[stage])
         if label is not None:
             self._screenings.labels(label).inc()
         if reason is not None:

@@ -10,7 +10,7 @@ from typing import Final
 
 from starlette.types import Scope
 
-_ACCEPTED_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+REQUEST_ID_PATTERN: Final = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$"
 _KEY: Final = "observation"
 
 
@@ -39,7 +39,7 @@ class Observation:
 
 def accept_request_id(offered: str | None) -> str:
     """The caller's request id if it is 1 to 128 plain characters, or else a new random one."""
-    if offered is not None and _ACCEPTED_ID.fullmatch(offered):
+    if offered is not None and re.search(REQUEST_ID_PATTERN, offered):
         return offered
     return secrets.token_hex(8)
 

@@ -25,11 +25,13 @@ class ProblemType:
         slug: Its stable name, the last part of `type`.
         status: The HTTP status that goes with it.
         title: What it is, in words that do not change from one occurrence to the next.
+        example: What `detail` may say.
     """
 
     slug: str
     status: int
     title: str
+    example: str
 
     @property
     def type(self) -> str:
@@ -55,34 +57,163 @@ class Problem(Exception):
         self.headers = dict(headers or {})
 
 
-MALFORMED_REQUEST = ProblemType("malformed-request", 400, "The request is not valid HTTP")
-MALFORMED_UPLOAD = ProblemType("malformed-upload", 400, "The upload cannot be read")
-NO_FILE = ProblemType("no-file", 400, "There is no image in the request")
-SEVERAL_FILES = ProblemType("several-files", 400, "There is more than one file in the request")
-UNKNOWN_FIELD = ProblemType("unknown-field", 400, "The form has a field that is not known")
-EMPTY_FILE = ProblemType("empty-file", 400, "The file is empty")
-KEY_REQUIRED = ProblemType("key-required", 401, "An API key is required")
-NOT_FOUND = ProblemType("not-found", 404, "There is nothing at this address")
-METHOD_NOT_ALLOWED = ProblemType("method-not-allowed", 405, "This address takes another method")
-UPLOAD_TOO_SLOW = ProblemType("upload-too-slow", 408, "The upload did not arrive in time")
-UPLOAD_TOO_LARGE = ProblemType("upload-too-large", 413, "The upload is too large")
-IMAGE_TOO_LARGE = ProblemType("image-too-large", 413, "The image has too many pixels")
-IMAGE_TOO_COSTLY = ProblemType("image-too-costly", 413, "Decoding the image takes too much memory")
-TOO_MANY_FILES = ProblemType("too-many-files", 413, "There are too many files in the batch")
-UNSUPPORTED_FORMAT = ProblemType("unsupported-format", 415, "The file's format is not accepted")
-DICOM = ProblemType("dicom", 415, "DICOM files are not accepted")
-ANIMATED = ProblemType("animated-image", 415, "The image has more than one frame")
-INVALID_PARAMETER = ProblemType("invalid-parameter", 422, "A parameter is wrong")
-TRUNCATED = ProblemType("truncated-image", 422, "The image is cut off")
-CORRUPT = ProblemType("corrupt-image", 422, "The image is damaged")
-IMAGE_TOO_SMALL = ProblemType("image-too-small", 422, "The image has too few pixels")
-NOT_A_CHEST_XRAY = ProblemType("not-a-chest-xray", 422, "The image is not a chest X-ray")
-NO_HEATMAP = ProblemType("no-heatmap", 422, "The model has no heatmap")
-HEADERS_TOO_LARGE = ProblemType("headers-too-large", 431, "The request's headers are too large")
-INTERNAL = ProblemType("internal-error", 500, "The service failed to answer")
-OVERLOADED = ProblemType("overloaded", 503, "The service is busy")
-NOT_READY = ProblemType("not-ready", 503, "The service is not ready")
-TOOK_TOO_LONG = ProblemType("took-too-long", 503, "The answer took too long")
+MALFORMED_REQUEST = ProblemType(
+    "malformed-request",
+    400,
+    "The request is not valid HTTP",
+    "What arrived is not HTTP. Accepted is HTTP/1.1.",
+)
+MALFORMED_UPLOAD = ProblemType(
+    "malformed-upload",
+    400,
+    "The upload cannot be read",
+    "The multipart form cannot be read: it ends before its closing boundary.",
+)
+NO_FILE = ProblemType(
+    "no-file", 400, "There is no image in the request", "The form has no file in its field `file`."
+)
+SEVERAL_FILES = ProblemType(
+    "several-files",
+    400,
+    "There is more than one file in the request",
+    "The form has 2 files; accepted is one.",
+)
+UNKNOWN_FIELD = ProblemType(
+    "unknown-field",
+    400,
+    "The form has a field that is not known",
+    "The form has a field 'image'; accepted is one field, `file`.",
+)
+EMPTY_FILE = ProblemType("empty-file", 400, "The file is empty", "The file is empty (0 bytes).")
+KEY_REQUIRED = ProblemType(
+    "key-required",
+    401,
+    "An API key is required",
+    "This service asks for an API key in the header X-API-Key; none came with the request.",
+)
+NOT_FOUND = ProblemType(
+    "not-found",
+    404,
+    "There is nothing at this address",
+    "There is nothing here. The service answers POST /predict.",
+)
+METHOD_NOT_ALLOWED = ProblemType(
+    "method-not-allowed",
+    405,
+    "This address takes another method",
+    "Received GET; this address takes POST.",
+)
+UPLOAD_TOO_SLOW = ProblemType(
+    "upload-too-slow",
+    408,
+    "The upload did not arrive in time",
+    "25 bytes arrived in 10 s; accepted are 4096 bytes a second and more.",
+)
+UPLOAD_TOO_LARGE = ProblemType(
+    "upload-too-large",
+    413,
+    "The upload is too large",
+    "The upload has 20.0 MB or more; accepted are 16.8 MB.",
+)
+IMAGE_TOO_LARGE = ProblemType(
+    "image-too-large",
+    413,
+    "The image has too many pixels",
+    "The image has 10000 × 6000 pixels (60.0 million); accepted are at most 40 million.",
+)
+IMAGE_TOO_COSTLY = ProblemType(
+    "image-too-costly",
+    413,
+    "Decoding the image takes too much memory",
+    "Decoding this WEBP image takes about 612 MB of memory; accepted are 134 MB.",
+)
+TOO_MANY_FILES = ProblemType(
+    "too-many-files",
+    413,
+    "There are too many files in the batch",
+    "The batch has more than 64 files, which is all that is accepted.",
+)
+UNSUPPORTED_FORMAT = ProblemType(
+    "unsupported-format",
+    415,
+    "The file's format is not accepted",
+    "Received a PDF document; accepted are JPEG, PNG, TIFF, BMP and WebP.",
+)
+DICOM = ProblemType(
+    "dicom",
+    415,
+    "DICOM files are not accepted",
+    "This is a DICOM file, which is not read yet. Export the image as PNG or JPEG.",
+)
+ANIMATED = ProblemType(
+    "animated-image",
+    415,
+    "The image has more than one frame",
+    "This PNG file holds several pictures; accepted is one picture a file.",
+)
+INVALID_PARAMETER = ProblemType(
+    "invalid-parameter",
+    422,
+    "A parameter is wrong",
+    "query.heatmap: Input should be a valid boolean (got 'perhaps')",
+)
+TRUNCATED = ProblemType(
+    "truncated-image",
+    422,
+    "The image is cut off",
+    "The JPEG file ends before its image does. Send the whole file again.",
+)
+CORRUPT = ProblemType(
+    "corrupt-image",
+    422,
+    "The image is damaged",
+    "The file begins like a PNG image, but it is damaged or of an unusual kind.",
+)
+IMAGE_TOO_SMALL = ProblemType(
+    "image-too-small",
+    422,
+    "The image has too few pixels",
+    "The image has 32 × 32 pixels; accepted are at least 64 × 64.",
+)
+NOT_A_CHEST_XRAY = ProblemType(
+    "not-a-chest-xray",
+    422,
+    "The image is not a chest X-ray",
+    "The picture does not look like a frontal chest X-ray.",
+)
+NO_HEATMAP = ProblemType(
+    "no-heatmap",
+    422,
+    "The model has no heatmap",
+    "The model that is served gives no heatmap. Ask without one.",
+)
+HEADERS_TOO_LARGE = ProblemType(
+    "headers-too-large",
+    431,
+    "The request's headers are too large",
+    "The first line and the headers are longer than 32 KiB together.",
+)
+INTERNAL = ProblemType(
+    "internal-error",
+    500,
+    "The service failed to answer",
+    "The request may well be right. Tell whoever runs the service its request_id.",
+)
+OVERLOADED = ProblemType(
+    "overloaded",
+    503,
+    "The service is busy",
+    "All 18 places are taken. Send it again after the seconds in Retry-After.",
+)
+NOT_READY = ProblemType(
+    "not-ready", 503, "The service is not ready", "No model is loaded: it is being loaded."
+)
+TOOK_TOO_LONG = ProblemType(
+    "took-too-long",
+    503,
+    "The answer took too long",
+    "There was no answer within 30 s. Send a smaller image, or again later.",
+)
 
 PROBLEMS: Final[tuple[ProblemType, ...]] = tuple(
     value for value in list(globals().values()) if isinstance(value, ProblemType)

@@ -13,7 +13,6 @@ from service.problems import (
     IMAGE_TOO_SMALL,
     INTERNAL,
     INVALID_PARAMETER,
-    MALFORMED_REQUEST,
     MALFORMED_UPLOAD,
     MEDIA_TYPE,
     NO_FILE,
@@ -34,7 +33,6 @@ from service.problems import (
 
 IMAGE_TYPES: Final = ("image/jpeg", "image/png", "image/tiff", "image/bmp", "image/webp")
 
-EVERYWHERE: Final = (MALFORMED_REQUEST, INVALID_PARAMETER, INTERNAL)
 IMAGE_PROBLEMS: Final = (
     MALFORMED_UPLOAD,
     NO_FILE,
@@ -59,20 +57,16 @@ IMAGE_PROBLEMS: Final = (
     TOOK_TOO_LONG,
 )
 
-PROBLEM_SCHEMA: Final[dict[str, Any]] = {
-    "title": "Problem",
-    "description": "RFC 9457: what is wrong, what is accepted, and what to do",
-    "type": "object",
-    "required": ["type", "title", "status", "detail", "instance", "request_id"],
-    "properties": {
-        "type": {"type": "string", "format": "uri", "description": "stable, for programs"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string", "description": "for people"},
-        "instance": {"type": "string", "description": "the path that was asked for"},
-        "request_id": {"type": "string"},
-    },
-}
+BATCH_PROBLEMS: Final = (
+    MALFORMED_UPLOAD,
+    NO_FILE,
+    UPLOAD_TOO_SLOW,
+    UPLOAD_TOO_LARGE,
+    OVERLOADED,
+    NOT_READY,
+    INTERNAL,
+)
+"""Where nothing of a batch can be answered; a problem with one file is in that file's line."""
 
 
 def problem_answers(*kinds: ProblemType) -> dict[int | str, dict[str, Any]]:
@@ -82,39 +76,38 @@ def problem_answers(*kinds: ProblemType) -> dict[int | str, dict[str, Any]]:
 
 
 def _answer(kinds: list[ProblemType]) -> dict[str, Any]:
-    examples = {
-        kind.slug: {
-            "summary": kind.title,
-            "value": describe(Problem(kind, kind.title), "/", "0f3a"),
-        }
-        for kind in kinds
-    }
+    examples = {kind.slug: {"summary": kind.title, "value": _example(kind)} for kind in kinds}
+    schema = {"$ref": "#/components/schemas/ProblemAnswer"}
     return {
         "description": "; ".join(dict.fromkeys(kind.title for kind in kinds)),
-        "content": {
-            MEDIA_TYPE: {
-                "schema": {"$ref": "#/components/schemas/Problem"},
-                "examples": examples,
-            }
-        },
+        "content": {MEDIA_TYPE: {"schema": schema, "examples": examples}},
     }
+
+
+def _example(kind: ProblemType) -> dict[str, Any]:
+    return describe(Problem(kind, kind.example), "/predict", "0f3a6c1d9b2e4857")
 
 
 def image_body() -> dict[str, Any]:
     """Describes a body that is one image, as a form or as it is."""
+    image = {"type": "string", "format": "binary", "description": "JPEG, PNG, TIFF, BMP or WebP"}
+    raw = {"schema": {"type": "string", "format": "binary"}}
+    content = _form_with(image) | dict.fromkeys((*IMAGE_TYPES, "application/octet-stream"), raw)
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def batch_body() -> dict[str, Any]:
+    """Describes a body that is a form with several images."""
+    image = {"type": "string", "format": "binary"}
+    images = {"type": "array", "items": image, "minItems": 1, "maxItems": 64}
+    return {"requestBody": {"required": True, "content": _form_with(images)}}
+
+
+def _form_with(file: dict[str, Any]) -> dict[str, Any]:
     form = {
         "type": "object",
         "required": ["file"],
         "additionalProperties": False,
-        "properties": {
-            "file": {
-                "type": "string",
-                "format": "binary",
-                "description": "JPEG, PNG, TIFF, BMP or WebP",
-            }
-        },
+        "properties": {"file": file},
     }
-    raw = {"schema": {"type": "string", "format": "binary"}}
-    content: dict[str, Any] = {"multipart/form-data": {"schema": form}}
-    content |= dict.fromkeys((*IMAGE_TYPES, "application/octet-stream"), raw)
-    return {"requestBody": {"required": True, "content": content}}
+    return {"multipart/form-data": {"schema": form}}

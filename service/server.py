@@ -1,155 +1,18 @@
-"""uvicorn, made calm: deadlines for headers, a limit on their size, a stop that drops nothing."""
+"""uvicorn, told how to stop: first not ready, then nothing new, and what is in flight is
+finished."""
 
 import asyncio
 import math
 import signal
 import socket
-from collections.abc import Callable
 from types import FrameType
-from typing import Final
 
-import httptools
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from service.observation import accept_request_id
-from service.problems import HEADERS_TOO_LARGE, MALFORMED_REQUEST, UPLOAD_TOO_SLOW, Problem, respond
+from service.protocol import CalmProtocol
 from service.resources import Resources
 from service.settings import Settings
-
-HEADERS_LIMIT: Final = 32 * 1024
-"""Bytes of a request's first line and headers, all together."""
-
-_HEADERS_DETAIL: Final = (
-    f"The first line and the headers are longer than {HEADERS_LIMIT // 1024} KiB together. "
-    "Send the image as the body, and nothing that long in a header."
-)
-
-
-class CalmProtocol(HttpToolsProtocol):
-    """One connection, which holds nothing for a client that dawdles.
-
-    uvicorn waits for headers without end, lets them grow without end, and reads what is left of a
-    refused upload without end. Here each of these has a limit.
-    """
-
-    header_seconds: float = 10.0
-    _head_bytes = 0
-    _again = False
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A client connected: its first headers are awaited."""
-        super().connection_made(transport)
-        self._head_bytes = 0
-        self._in_head = True
-        self._in_body = False
-        self._deadline = self.loop.call_later(self.header_seconds, self._too_slow)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone."""
-        self._deadline.cancel()
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        """Bytes arrived."""
-        self._unset_keepalive_if_required()
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._decline_upgrade()
-            self.data_received(data[upgrade.args[0] :])
-            return
-        except httptools.HttpParserError:
-            self.send_400_response("What arrived is not HTTP.")
-            return
-        if self._in_head and not self.transport.is_closing():
-            self._head_bytes += len(data)
-            if self._head_bytes > HEADERS_LIMIT:
-                self._refuse(Problem(HEADERS_TOO_LARGE, _HEADERS_DETAIL))
-
-    def on_message_begin(self) -> None:
-        """A request begins; the wait for its headers begins anew."""
-        if self._again:
-            return
-        super().on_message_begin()
-        self._in_head, self._head_bytes = True, 0
-        self._await(self._too_slow)
-
-    def on_headers_complete(self) -> None:
-        """The headers are here; the application reads the body, under its own deadlines."""
-        if self._again:
-            return
-        self._in_head, self._in_body = False, True
-        self._deadline.cancel()
-        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-        if size > HEADERS_LIMIT:
-            self._refuse(Problem(HEADERS_TOO_LARGE, _HEADERS_DETAIL))
-            return
-        super().on_headers_complete()
-
-    def on_body(self, body: bytes) -> None:
-        """A piece of the upload."""
-        if not self.transport.is_closing():
-            super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        """The request is whole."""
-        if self.parser.should_upgrade():  # httptools takes the body for another protocol's
-            return
-        self._in_body = False
-        self._deadline.cancel()
-        if not self.transport.is_closing():
-            super().on_message_complete()
-
-    def on_response_complete(self) -> None:
-        """The answer is sent; where the upload goes on regardless, it may not do so for long."""
-        super().on_response_complete()
-        if self._in_body:
-            self._await(self._close)
-
-    def _decline_upgrade(self) -> None:
-        """Goes on with HTTP/1.1, body included, where a client offers another protocol.
-
-        Java's HttpClient offers HTTP/2 with every request; a server may ignore that (RFC
-        9110, section 7.8), but httptools then skips the body. A second parser reads the same
-        headers without the offer, unheard, and goes on from there.
-        """
-        kept = [pair for pair in self.headers if pair[0] not in (b"upgrade", b"connection")]
-        lines = [b"%s: %s\r\n" % pair for pair in kept]
-        self.parser = httptools.HttpRequestParser(self)
-        self._again = True
-        self.parser.feed_data(b"".join([b"POST / HTTP/1.1\r\n", *lines, b"\r\n"]))
-        self._again = False
-
-    def send_400_response(self, msg: str) -> None:
-        """Refuses what is not HTTP."""
-        detail = f"{msg} Accepted is HTTP/1.1, for example: curl -F file=@image.jpeg URL"
-        self._refuse(Problem(MALFORMED_REQUEST, detail))
-
-    def _await(self, then: Callable[[], None]) -> None:
-        self._deadline.cancel()
-        self._deadline = self.loop.call_later(self.header_seconds, then)
-
-    def _too_slow(self) -> None:
-        """Ends a wait for headers: with an answer where some have come, silently where none did."""
-        if self._head_bytes:
-            detail = f"The headers did not arrive within {self.header_seconds:g} s."
-            self._refuse(Problem(UPLOAD_TOO_SLOW, detail))
-        else:
-            self._close()
-
-    def _refuse(self, problem: Problem) -> None:
-        """Answers without the application, and closes the connection."""
-        response = respond(problem, "/", accept_request_id(None))
-        head = [STATUS_LINE[problem.kind.status], b"connection: close\r\n"]
-        head += [name + b": " + value + b"\r\n" for name, value in response.raw_headers]
-        self.transport.write(b"".join([*head, b"\r\n", bytes(response.body)]))
-        self._close()
-
-    def _close(self) -> None:
-        if not self.transport.is_closing():
-            self.transport.close()
 
 
 class CalmServer(uvicorn.Server):
@@ -188,12 +51,15 @@ def serve(app: FastAPI, settings: Settings) -> None:
     Raises:
         SystemExit: The address cannot be listened on.
     """
-    protocol = type("Protocol", (CalmProtocol,), {"header_seconds": settings.header_seconds})
+    limits = {
+        "header_seconds": settings.header_seconds,
+        "reader_seconds": settings.answer_seconds,
+    }
     config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
-        http=protocol,
+        http=type("Protocol", (CalmProtocol,), limits),
         ws="none",
         log_config=None,
         access_log=False,

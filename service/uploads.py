@@ -1,6 +1,7 @@
 """Reads what a caller uploads: into memory, within limits of size and time, whatever happens."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from time import perf_counter
 from types import TracebackType
@@ -20,6 +21,9 @@ from service.problems import (
 )
 from service.settings import Settings
 
+_PAUSE: Final = 0.02
+"""Seconds between two tries to get memory."""
+
 _CLOSE: Final = {"Connection": "close"}
 
 
@@ -27,7 +31,7 @@ class Upload:
     """A request's body, chunk by chunk. A context: at its end the memory budget is given back."""
 
     def __init__(
-        self, request: Request, limit: int, budget: ByteBudget, settings: Settings
+        self, request: Request, limit: int, budget: ByteBudget, settings: Settings, files: int = 1
     ) -> None:
         """Prepares to read; nothing is read yet.
 
@@ -36,6 +40,7 @@ class Upload:
             limit: Most bytes to accept.
             budget: What all uploads in memory share.
             settings: How slow an upload may be.
+            files: Most files that it brings. With more than one, memory is waited for, not refused.
 
         Raises:
             Problem: `upload-too-large`, if the request announces more than the limit.
@@ -44,6 +49,7 @@ class Upload:
         self._limit = limit
         self._budget = budget
         self._settings = settings
+        self._files = files
         self._held = 0
         self._waited = 0.0
         self.received = 0
@@ -61,9 +67,7 @@ class Upload:
         traceback: TracebackType | None,
     ) -> None:
         self.release(self._held)
-        observation = observed(self._request.scope)
-        observation.received = self.received
-        observation.stages["read"] = self._waited
+        self._note()
 
     def release(self, amount: int) -> None:
         """Gives back the budget of that many bytes: they are no longer in memory."""
@@ -89,14 +93,7 @@ class Upload:
             self.received += len(chunk)
             if self.received > self._limit:
                 raise self._too_large(self.received)
-            if not self._budget.try_take(len(chunk)):
-                raise Problem(
-                    OVERLOADED,
-                    "Too many uploads are in memory at this moment. Nothing is wrong with the "
-                    "request: "
-                    "send it again after the number of seconds that Retry-After gives.",
-                    {"Retry-After": "1"},
-                )
+            await self._take_memory(len(chunk))
             self._held += len(chunk)
             if chunk:
                 yield chunk
@@ -104,12 +101,13 @@ class Upload:
     async def whole(self) -> bytes:
         """The whole body; raises what `chunks` raises."""
         chunks = [chunk async for chunk in self.chunks()]
+        self._note()
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     async def _next_message(self) -> Message:
         settings = self._settings
         patience = min(
-            settings.upload_seconds,
+            settings.upload_seconds * self._files,
             settings.upload_grace_seconds + self.received / settings.upload_minimum_rate,
         )
         start = perf_counter()
@@ -128,6 +126,25 @@ class Upload:
             ) from None
         finally:
             self._waited += perf_counter() - start
+
+    async def _take_memory(self, amount: int) -> None:
+        tries = 1 if self._files == 1 else math.ceil(self._settings.answer_seconds / _PAUSE)
+        for _ in range(tries):
+            if self._budget.try_take(amount):
+                return
+            await asyncio.sleep(_PAUSE)
+        raise Problem(
+            OVERLOADED,
+            "Too many uploads are in memory at this moment. Nothing is wrong with the request: "
+            "send "
+            "it again after the number of seconds that Retry-After gives.",
+            {"Retry-After": "1"},
+        )
+
+    def _note(self) -> None:
+        observation = observed(self._request.scope)
+        observation.received = self.received
+        observation.stages["read"] = self._waited
 
     def _too_large(self, size: int) -> Problem:
         return Problem(

@@ -4,7 +4,9 @@ from typing import Any
 
 from fastapi import APIRouter, Depends
 
-from service.routes import docs, explain, health, metrics, model, page, predict
+from service.problems import KEY_REQUIRED
+from service.reference import problem_answers
+from service.routes import batch, docs, explain, health, metrics, model, page, predict
 from service.routes.access import require_key
 
 
@@ -15,9 +17,14 @@ def routers(keys: bool) -> list[dict[str, Any]]:
         keys: Whether API keys are set: probes, page and documentation stay open, the rest asks for
             one.
     """
-    closed = [Depends(require_key)] if keys else []
-    guarded = [predict.router, explain.router, model.router, metrics.router]
+    closed: dict[str, Any] = {}
+    if keys:
+        closed = {
+            "dependencies": [Depends(require_key)],
+            "responses": problem_answers(KEY_REQUIRED),
+        }
+    guarded = [predict.router, batch.router, explain.router, model.router, metrics.router]
     open_to_all: list[APIRouter] = [health.router, docs.router, page.router]
-    return [{"router": router, "dependencies": closed} for router in guarded] + [
+    return [{"router": router, **closed} for router in guarded] + [
         {"router": router} for router in open_to_all
     ]

@@ -1,0 +1,149 @@
+"""Many images in one request: each is screened as soon as it has arrived, and answered in order.
+
+No more than a few are in memory: reading waits for screening. One bad file is one bad answer.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from starlette.requests import Request
+
+from service.answers import Answer
+from service.capacity import ClientGone
+from service.forms import FormReader, Part
+from service.intake import FIELD, FORM_OVERHEAD, screen_bytes, within_limit
+from service.network import NetworkInvalid
+from service.observation import observed
+from service.problems import (
+    INTERNAL,
+    MALFORMED_UPLOAD,
+    NO_FILE,
+    TOO_MANY_FILES,
+    UNKNOWN_FIELD,
+    Problem,
+    describe,
+)
+from service.resources import resources
+from service.uploads import Upload
+
+Line = dict[str, Any]
+
+
+class Batch:
+    """One request's images and answers."""
+
+    def __init__(self, request: Request) -> None:
+        """Prepares to read; nothing is read yet.
+
+        Raises:
+            Problem: The request is no form, announces too much, or no model is loaded.
+        """
+        self._shared = resources(request)
+        self._shared.model()
+        settings = self._shared.settings
+        self._request = request
+        self._request_id = observed(request.scope).request_id
+        self._limit = settings.batch_files
+        self._count = 0
+        self._form = _form(request, settings.body_limit)
+        self._upload = Upload(
+            request,
+            self._limit * (settings.body_limit + FORM_OVERHEAD),
+            self._shared.bodies,
+            settings,
+            files=self._limit,
+        )
+        self._slots = asyncio.Semaphore(settings.cores + 1)
+        self._answers: asyncio.Queue[asyncio.Task[Line] | Exception | None] = asyncio.Queue()
+
+    async def lines(self) -> AsyncIterator[Line]:
+        """The answers in order, as they are done.
+
+        Raises:
+            ClientGone: The caller hung up.
+            Problem: Nothing can be answered: the first file does not arrive whole. A later failure
+                of the upload is the last line.
+        """
+        reading = asyncio.create_task(self._read())
+        told = 0
+        try:
+            while (answer := await self._answers.get()) is not None:
+                if isinstance(answer, asyncio.Task):
+                    yield await answer
+                elif isinstance(answer, Problem) and told:
+                    yield self._bad(told, answer)
+                else:
+                    raise answer
+                told += 1
+        finally:
+            reading.cancel()
+
+    async def _read(self) -> None:
+        """Takes files off the upload, and starts on each; an exception or None ends the queue."""
+        try:
+            with self._upload as upload:
+                async for chunk in upload.chunks():
+                    for part in self._form.feed(chunk):
+                        await self._start(part)
+                self._form.finish()
+                if not self._count:
+                    raise Problem(NO_FILE, f"The form has no file. Send each as `{FIELD}`.")
+                await self._all_done()
+        except (Problem, ClientGone) as failure:
+            await self._answers.put(failure)
+        await self._answers.put(None)
+
+    async def _start(self, part: Part) -> None:
+        if self._count == self._limit:
+            raise Problem(
+                TOO_MANY_FILES,
+                f"The batch has more than {self._limit} files, which is all that is accepted; "
+                "those "
+                "before this line are answered. Send the rest in another batch.",
+            )
+        await self._slots.acquire()
+        index, self._count = self._count, self._count + 1
+        await self._answers.put(asyncio.create_task(self._answer(index, part)))
+
+    async def _answer(self, index: int, part: Part) -> Line:
+        try:
+            if part.name != FIELD:
+                raise Problem(
+                    UNKNOWN_FIELD,
+                    f"The form has a field {part.name[:40]!r}; accepted is `{FIELD}`, once for "
+                    "each file.",
+                )
+            image = within_limit(part, self._shared.settings.body_limit)
+            with await self._shared.capacity.wait_for_place(self._shared.settings.answer_seconds):
+                screening = await screen_bytes(self._shared, image, {})
+            answer = Answer.of(screening, self._request_id)
+            return {"index": index, "answer": answer.model_dump(), "problem": None}
+        except Problem as problem:
+            return self._bad(index, problem)
+        except NetworkInvalid:
+            return self._bad(index, Problem(INTERNAL, "The model failed on this image."))
+        finally:
+            self._upload.release(part.size)
+            self._slots.release()
+
+    async def _all_done(self) -> None:
+        """Waits until no image is worked on any more: their memory is still the upload's."""
+        for _ in range(self._shared.settings.cores + 1):
+            await self._slots.acquire()
+
+    def _bad(self, index: int, problem: Problem) -> Line:
+        told = describe(problem, self._request.scope["path"], self._request_id)
+        return {"index": index, "answer": None, "problem": told}
+
+
+def _form(request: Request, part_limit: int) -> FormReader:
+    content_type = request.headers.get("content-type", "")
+    if not content_type.lower().startswith("multipart/"):
+        raise Problem(
+            MALFORMED_UPLOAD,
+            f"Received a body of type {content_type[:80]!r}; accepted is a multipart form. With "
+            "curl: "
+            f"curl -F {FIELD}=@1.jpeg -F {FIELD}=@2.jpeg URL",
+        )
+    return FormReader(content_type, part_limit)

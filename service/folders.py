@@ -1,0 +1,156 @@
+"""Screens files and folders of any size without HTTP: `python -m service screen`.
+
+All cores work; at any time only a few images are in memory. Results are written in order, a row a
+file, so that a run that was stopped goes on where it left off.
+"""
+
+import os
+import sys
+from collections import Counter, deque
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+from tqdm import tqdm
+
+from service.budget import ByteBudget
+from service.engine import Engine
+from service.network import NetworkInvalid
+from service.problems import INTERNAL, UPLOAD_TOO_LARGE, Problem
+from service.results import Results, ResultsInvalid, Row
+from service.screening import screen
+from service.served import ServedModel
+from service.settings import Settings
+
+UNREADABLE = "unreadable-file"
+EXIT_OK, EXIT_INVALID, EXIT_INTERRUPTED = 0, 2, 130
+
+_SKIPPED_FOLDERS = frozenset({"__MACOSX"})
+
+
+def screen_folders(paths: list[Path], out: Path, settings: Settings, fresh: bool) -> int:
+    """Screens every file in the paths and writes a row about each.
+
+    Args:
+        paths: Files and folders; folders with all that is in them, but hidden files.
+        out: Where to write, `.csv` or `.jsonl`; what it holds already is not screened again.
+        settings: Which model, how many cores, how much memory.
+        fresh: Whether to write the file anew.
+
+    Returns:
+        The exit code: 0; 2 where nothing can be done; 130 where the run was interrupted.
+    """
+    engine = Engine(settings.models)
+    engine.look()
+    if engine.complaint is not None:
+        print(f"Warning: {engine.complaint}", file=sys.stderr)
+    if engine.model is None:
+        return _fail(f"No model to screen with in {settings.models}.")
+    missing = [str(path) for path in paths if not path.exists()]
+    if missing:
+        return _fail(f"No such file or folder: {', '.join(missing)}")
+    total = sum(1 for _ in _files(paths))
+    if total == 0:
+        return _fail(f"No files in {', '.join(map(str, paths))}.")
+    try:
+        with Results(out, engine.model.manifest.version, fresh) as results:
+            return _screen_all(paths, total, results, engine.model, settings)
+    except ResultsInvalid as invalid:
+        return _fail(str(invalid))
+    except OSError as error:
+        return _fail(f"Cannot write {out}: {error.strerror}. Rows written so far are kept.")
+
+
+def _screen_all(
+    paths: list[Path], total: int, results: Results, model: ServedModel, settings: Settings
+) -> int:
+    said: Counter[str] = Counter()
+    pause = 0.2 if sys.stderr.isatty() else 10.0
+    bar = tqdm(total=total, unit=" images", mininterval=pause, dynamic_ncols=True)
+    with bar, closing(_rows(paths, results, model, settings)) as rows:
+        try:
+            for row in rows:
+                if row is not None:
+                    results.write(row)
+                    said[row.label or row.problem] += 1
+                bar.update()
+        except KeyboardInterrupt:
+            bar.close()
+            print(f"Stopped. Run the same command again to go on: {results.path}", file=sys.stderr)
+            return EXIT_INTERRUPTED
+    counts = ", ".join(f"{count} {what}" for what, count in said.most_common())
+    print(
+        f"{results.path}: {counts or 'nothing new'}; {results.earlier} from earlier",
+        file=sys.stderr,
+    )
+    return EXIT_OK
+
+
+def _rows(
+    paths: list[Path], results: Results, model: ServedModel, settings: Settings
+) -> Generator[Row | None, None, None]:
+    """A row about each file in order, None for one that was screened earlier."""
+    budget = ByteBudget(settings.decoded_budget)
+    limit = int(settings.body_limit)
+    under_way: deque[Future[Row] | None] = deque()
+    workers = ThreadPoolExecutor(settings.cores, thread_name_prefix="screening")
+    try:
+        for path in _files(paths):
+            known = results.has(str(path))
+            under_way.append(None if known else workers.submit(_row, path, model, budget, limit))
+            if len(under_way) > 4 * settings.cores:
+                yield _result(under_way.popleft())
+        while under_way:
+            yield _result(under_way.popleft())
+    finally:
+        workers.shutdown(cancel_futures=True)
+
+
+def _result(future: Future[Row] | None) -> Row | None:
+    return None if future is None else future.result()
+
+
+def _row(path: Path, model: ServedModel, budget: ByteBudget, limit: int) -> Row:
+    try:
+        size = path.stat().st_size
+        if size > limit:
+            raise Problem(
+                UPLOAD_TOO_LARGE,
+                f"The file has {size / 1e6:.1f} MB; accepted are {limit / 1e6:.1f} MB.",
+            )
+        return Row.of(str(path), screen(model, path.read_bytes(), budget))
+    except Problem as problem:
+        return Row.refused(str(path), problem.kind.slug, problem.detail, model)
+    except NetworkInvalid as failure:
+        return Row.refused(str(path), INTERNAL.slug, str(failure), model)
+    except OSError as error:
+        return Row.refused(str(path), UNREADABLE, error.strerror or "It cannot be read.", model)
+
+
+def _files(paths: Iterable[Path]) -> Iterator[Path]:
+    """Every regular file in the paths, folder by folder, in an order that never changes."""
+    for path in paths:
+        if path.is_dir():
+            yield from _below(path)
+        else:
+            yield path
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries)
+    for name in names:
+        path = folder / name
+        if name.startswith(".") or name in _SKIPPED_FOLDERS:
+            continue
+        if path.is_dir():
+            if not path.is_symlink():  # a link could lead back here
+                yield from _below(path)
+        elif path.is_file():
+            yield path
+
+
+def _fail(message: str) -> int:
+    print(message, file=sys.stderr)
+    return EXIT_INVALID

@@ -1,0 +1,196 @@
+"""The file that a run over folders writes: a row a file, CSV or JSON lines, resumable."""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from service.screening import Screening
+from service.served import ServedModel
+from shared.labels import BACTERIAL, VIRAL
+
+
+class ResultsInvalid(ValueError):
+    """The file cannot be continued; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is said about one file. Empty where it does not apply.
+
+    Attributes:
+        path: The file, as it was found.
+        label: NORMAL or PNEUMONIA; empty where the file was refused.
+        probability: Calibrated probability of pneumonia, in [0, 1].
+        bacterial: Its share that is bacterial pneumonia.
+        viral: Its share that is viral pneumonia.
+        threshold: PNEUMONIA from this probability on.
+        needs_review: Whether a person should look.
+        warnings: Codes, separated by spaces.
+        problem: The slug of the problem for which the file was refused.
+        detail: What is wrong with it, and what to do.
+        model: The version that answered.
+    """
+
+    path: str
+    label: str = ""
+    probability: float | None = None
+    bacterial: float | None = None
+    viral: float | None = None
+    threshold: float | None = None
+    needs_review: bool | None = None
+    warnings: str = ""
+    problem: str = ""
+    detail: str = ""
+    model: str = ""
+
+    @classmethod
+    def of(cls, path: str, screening: Screening) -> "Row":
+        """The row that tells a screening."""
+        causes = screening.causes or {}
+        return cls(
+            path=path,
+            label=screening.label,
+            probability=screening.probability,
+            bacterial=causes.get(BACTERIAL),
+            viral=causes.get(VIRAL),
+            threshold=screening.threshold,
+            needs_review=screening.needs_review,
+            warnings=" ".join(code for code, _ in screening.warnings),
+            model=screening.model.manifest.version,
+        )
+
+    @classmethod
+    def refused(cls, path: str, problem: str, detail: str, model: ServedModel) -> "Row":
+        """The row about a file that was refused."""
+        return cls(path, problem=problem, detail=detail, model=model.manifest.version)
+
+
+HEADER = ",".join(field.name for field in fields(Row)) + "\n"
+
+
+class Results:
+    """The file, open for more rows. A context, which closes it.
+
+    Attributes:
+        path: Where it is.
+        earlier: How many rows it held before.
+    """
+
+    def __init__(self, path: Path, model: str, fresh: bool = False) -> None:
+        """Opens the file, and reads which files it is about.
+
+        Args:
+            path: `.csv` or `.jsonl`.
+            model: The version that will answer: a file holds the answers of one.
+            fresh: Whether to forget what it holds.
+
+        Raises:
+            ResultsInvalid: It is of another kind, or of another model.
+            OSError: It cannot be written.
+        """
+        if path.suffix not in (".csv", ".jsonl"):
+            raise ResultsInvalid(f"{path}: the name must end with .csv or .jsonl.")
+        self.path = path
+        self.earlier = 0
+        self._model = model
+        self._csv = path.suffix == ".csv"
+        self._known: set[int] = set()
+        if fresh:
+            path.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = not path.exists() or path.stat().st_size == 0
+        if not new:
+            self._check_first_line()
+            _drop_torn_row(path)
+            self._remember()
+        self._file: IO[str] = path.open("a", encoding="utf-8", errors="surrogateescape", newline="")
+        if (new or path.stat().st_size == 0) and self._csv:
+            self._line(HEADER)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def has(self, path: str) -> bool:
+        """Whether there is a row about that file already."""
+        return hash(_one_line(path)) in self._known
+
+    def write(self, row: Row) -> None:
+        """Adds a row; it is whole in the file, or cut off and dropped by the next run."""
+        values = asdict(row) | {"path": _one_line(row.path)}
+        if self._csv:
+            line = io.StringIO()
+            csv.writer(line, lineterminator="\n").writerow(values.values())
+            self._line(line.getvalue())
+        else:
+            self._line(json.dumps(values) + "\n")
+
+    def _line(self, text: str) -> None:
+        self._file.write(text)
+        self._file.flush()
+
+    def _remember(self) -> None:
+        """Keeps a hash of each path, not the paths: a run over millions of files fits in memory."""
+        for values in self._read():
+            if values.get("model") != self._model:
+                raise ResultsInvalid(
+                    f"{self.path} holds answers of the model {values.get('model')!r}; the model "
+                    "now is "
+                    f"{self._model!r}. Write to another file, or begin it anew with --fresh."
+                )
+            self._known.add(hash(values["path"]))
+            self.earlier += 1
+
+    def _read(self) -> Iterator[dict[str, str]]:
+        with self.path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+            try:
+                yield from csv.DictReader(file) if self._csv else map(json.loads, file)
+            except ValueError as error:
+                raise ResultsInvalid(
+                    f"{self.path} is damaged ({error}). Name another file, or begin anew with "
+                    "--fresh."
+                ) from error
+
+    def _check_first_line(self) -> None:
+        """Makes sure that it is this command's file before a byte of it is changed."""
+        beginning = HEADER if self._csv else '{"path": '
+        with self.path.open("rb") as file:
+            found = file.read(len(beginning))
+        if not beginning.encode().startswith(found):
+            raise ResultsInvalid(
+                f"{self.path} was not written by this command, and is left as it is. Name another "
+                "file."
+            )
+
+
+def _one_line(path: str) -> str:
+    """A path without line ends, which would tear a row."""
+    return path.replace("\n", "\\n").replace("\r", "\\r")
+
+
+def _drop_torn_row(path: Path) -> None:
+    """Cuts off what a killed run left after the last line end."""
+    with path.open("r+b") as file:
+        end = file.seek(0, os.SEEK_END)
+        while end > 0:
+            start = max(0, end - 65536)
+            file.seek(start)
+            found = file.read(end - start).rfind(b"\n")
+            if found >= 0:
+                end = start + found + 1
+                break
+            end = start
+        file.truncate(end)
