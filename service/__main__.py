@@ -56,10 +56,10 @@ def _parser() -> argparse.ArgumentParser:
 def _serve(settings: Settings) -> int:
     from service.app import create_app
     from service.logs import set_up_logs
-    from service.server import serve
+    from service.server import make_server
 
     set_up_logs(settings.log_format, settings.log_level)
-    serve(create_app(settings), settings)
+    make_server(create_app(settings), settings).run()
     return 0
 
 

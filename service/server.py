@@ -45,12 +45,8 @@ class CalmServer(uvicorn.Server):
         self._captured_signals.clear()
 
 
-def serve(app: FastAPI, settings: Settings) -> None:
-    """Serves until told to stop.
-
-    Raises:
-        SystemExit: The address cannot be listened on.
-    """
+def make_server(app: FastAPI, settings: Settings) -> CalmServer:
+    """Makes the server; `run` serves until it is told to stop."""
     limits = {
         "header_seconds": settings.header_seconds,
         "reader_seconds": settings.answer_seconds,
@@ -68,4 +64,4 @@ def serve(app: FastAPI, settings: Settings) -> None:
         timeout_keep_alive=math.ceil(settings.keep_alive_seconds),
         timeout_graceful_shutdown=math.ceil(settings.grace_seconds),
     )
-    CalmServer(config, app.state.resources, settings.drain_seconds).run()
+    return CalmServer(config, app.state.resources, settings.drain_seconds)

@@ -5,12 +5,15 @@ Its pneumonia logit grows with the brightness of the image's lower half against 
 that an answer depends on the pixels, and a test can make an image of either label.
 """
 
+import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
 
 from shared.bundle import publish
 from shared.manifest import Calibration, Draft, Metric, OperatingPoint, Refusal, Unfamiliar
@@ -100,3 +103,14 @@ def tilted(top: int, bottom: int, shape: tuple[int, int] = (300, 260)) -> NDArra
     image = np.full(shape, top, np.uint8)
     image[shape[0] // 2 :] = bottom
     return image
+
+
+def encode(image: NDArray[np.uint8], kind: str = "PNG", **options: Any) -> bytes:
+    """An image's bytes in one of the formats that Pillow writes."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+PNEUMONIA_LIKE = encode(tilted(60, 180))
+NORMAL_LIKE = encode(tilted(180, 60))
