@@ -1,0 +1,156 @@
+"""The containers, built and run: serve, train, and take the new bundle up without a restart.
+
+Skipped where no container engine answers. The images are built from the base and the packages
+that the engine's host can reach, so the first run takes some minutes.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from tests.conftest import QUICK_TRAINING, ROOT
+from tests.phantoms import chest_phantom, write_kaggle_folder
+from tests.shared.pictures import encode
+
+PROJECT = "chest-xray-e2e"
+Compose = Callable[..., str]
+
+pytestmark = [pytest.mark.container, pytest.mark.slow]
+
+
+def why_not() -> str | None:
+    """Say what is missing to run containers, or None."""
+    if not shutil.which("docker"):
+        return "there is no docker on this machine"
+    for command in (["docker", "info"], ["docker", "compose", "version"]):
+        if subprocess.run(command, capture_output=True, check=False, timeout=60).returncode:
+            return f"`{' '.join(command)}` fails: no container engine answers"
+    if not (ROOT / "models" / "default" / "model.json").exists():
+        return "no bundle ships in models/default"
+    return None
+
+
+@pytest.fixture(scope="module")
+def compose(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
+    """Runs `docker compose` on the project, in a project and with a volume of its own."""
+    if reason := why_not():
+        pytest.skip(reason)
+    data = tmp_path_factory.mktemp("data") / "chest_xray"
+    rng = np.random.default_rng(6)
+    write_kaggle_folder(data, rng, train=(12, 12), val=(1, 1), test=(3, 3), size=96)
+    for path in [data, *data.parents][:3]:
+        path.chmod(0o755)  # the container's user is another one
+    environment = os.environ | {"PORT": "0", "DATA": str(data)}
+
+    def run(*arguments: str, check: bool = True) -> str:
+        result = subprocess.run(
+            ["docker", "compose", "--project-name", PROJECT, *arguments],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=1800,
+        )
+        if check:
+            assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+        return result.stdout + result.stderr
+
+    try:
+        run("--profile", "train", "build")
+        run("up", "--detach", "--wait", "--wait-timeout", "120")
+        yield run
+    finally:
+        run("--profile", "train", "down", "--volumes", "--timeout", "10", check=False)
+
+
+@pytest.fixture(scope="module")
+def client(compose: Compose) -> Iterator[httpx.Client]:
+    """Asks the service in its container."""
+    address = compose("port", "service", "8000").strip()
+    with httpx.Client(base_url=f"http://{address}", timeout=30, trust_env=False) as http:
+        yield http
+
+
+def predict(client: httpx.Client) -> httpx.Response:
+    image = encode(chest_phantom(np.random.default_rng(8), True, (700, 900)), "JPEG")
+    return client.post("/predict", files={"file": ("x.jpeg", image, "image/jpeg")})
+
+
+def test_the_service_answers(client: httpx.Client) -> None:
+    assert client.get("/readyz").status_code == 200
+    answer = predict(client)
+    # The bundled network was fitted on real X-rays, and may refuse one drawn in code.
+    assert answer.status_code in {200, 422}, answer.text
+    assert "probability" in answer.json() or "chest" in answer.json()["type"]
+
+
+def inspect(compose: Compose, name: str) -> dict[str, Any]:
+    container = compose("ps", "--quiet", name).strip()
+    shown = subprocess.run(
+        ["docker", "inspect", container], capture_output=True, text=True, check=True
+    )
+    return dict(json.loads(shown.stdout)[0])
+
+
+def test_the_service_is_confined(compose: Compose, client: httpx.Client) -> None:
+    state = inspect(compose, "service")
+    assert state["Config"]["User"] == "10001:10001"
+    assert state["HostConfig"]["ReadonlyRootfs"]
+    assert state["HostConfig"]["CapDrop"] == ["ALL"]
+    touch = "import pathlib; pathlib.Path('/models/x').touch()"
+    assert "Read-only file system" in compose(
+        "exec", "-T", "service", "python", "-c", touch, check=False
+    )
+
+
+def test_the_service_carries_no_tensorflow_and_no_pip(compose: Compose) -> None:
+    look = (
+        "import importlib.util as u; print([m for m in ('keras', 'tensorflow') if u.find_spec(m)])"
+    )
+    assert compose("exec", "-T", "service", "python", "-c", look).strip() == "[]"
+    look = "import os; print(os.path.exists('/opt/venv/bin/pip'))"
+    assert compose("exec", "-T", "service", "python", "-c", look).strip() == "False"
+
+
+def test_training_publishes_to_the_running_service(compose: Compose, client: httpx.Client) -> None:
+    before = client.get("/model").json()["version"]
+    compose(
+        "run", "--rm", "trainer", "fit", "--data", "/data", "--models", "/models", *QUICK_TRAINING
+    )
+    deadline = time.monotonic() + 60
+    while client.get("/model").json()["version"] == before:
+        assert time.monotonic() < deadline, "the new bundle was not taken up"
+        time.sleep(0.2)
+    assert predict(client).status_code in {200, 422}
+
+
+def test_missing_data_is_said_plainly(compose: Compose, tmp_path: Path) -> None:
+    said = compose("run", "--rm", "trainer", "fit", "--data", "/data/none", check=False)
+    assert "/data/none" in said
+    assert "Traceback" not in said
+
+
+def test_the_service_stops_in_good_order(compose: Compose) -> None:
+    compose("stop", "service")
+    assert inspect_exit(compose) == 0
+
+
+def inspect_exit(compose: Compose) -> int:
+    container = compose("ps", "--all", "--quiet", "service").strip()
+    shown = subprocess.run(
+        ["docker", "inspect", "--format", "{{.State.ExitCode}}", container],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return int(shown.stdout)

@@ -1,0 +1,65 @@
+"""What the container files promise, read from the files; tests/e2e builds and runs them."""
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
+NAMES = ("service", "trainer")
+
+
+def dockerfile(name: str) -> str:
+    return (ROOT / f"Dockerfile.{name}").read_text("utf-8").replace("\\\n", " ")
+
+
+def service(name: str) -> dict[str, Any]:
+    return dict(COMPOSE["services"][name])
+
+
+def test_both_images_run_as_the_same_user_who_is_not_root() -> None:
+    users = {name: re.findall(r"^USER (.+)$", dockerfile(name), re.M) for name in NAMES}
+    assert users["service"] == users["trainer"] == ["10001:10001"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_images_are_built_in_stages_from_the_slim_base(name: str) -> None:
+    bases = re.findall(r"^FROM (\S+)", dockerfile(name), re.M)
+    assert bases == ["python:3.11-slim"] * 2
+    assert f"-c constraints/{name}.txt" in dockerfile(name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_containers_are_hardened(name: str) -> None:
+    settings = service(name)
+    assert settings["read_only"] is True
+    assert settings["cap_drop"] == ["ALL"]
+    assert settings["security_opt"] == ["no-new-privileges:true"]
+    assert settings["mem_limit"]
+    assert settings["pids_limit"]
+    assert settings["tmpfs"]
+
+
+def test_the_service_only_reads_the_models_that_the_trainer_writes() -> None:
+    assert service("service")["volumes"] == ["models:/models:ro"]
+    assert "models:/models" in service("trainer")["volumes"]
+    assert service("trainer")["volumes"][0]["read_only"] is True
+
+
+def test_up_never_trains() -> None:
+    assert service("trainer")["profiles"] == ["train"]
+    assert "profiles" not in service("service")
+
+
+def test_the_service_is_offered_to_this_machine_alone_unless_told() -> None:
+    assert service("service")["ports"] == ["${BIND:-127.0.0.1}:${PORT:-8000}:8000"]
+
+
+def test_the_context_holds_no_data_and_no_history() -> None:
+    lines = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
+    assert lines[1] == "*"
+    allowed = {line[1:] for line in lines if line.startswith("!")}
+    assert not allowed & {".git", "data", "tests", ".", "models/current"}
