@@ -49,7 +49,8 @@ constraints: ## Write the constraints files anew, from the newest versions that 
 	for extra in service trainer dev; do \
 	  env=$$(mktemp -d) && $(PYTHON) -m venv $$env && \
 	  $$env/bin/python -m pip install --quiet ".$$(test $$extra = service || echo "[$$extra]")" && \
-	  $$env/bin/python -m pip freeze --exclude chest-xray-screening > constraints/$$extra.txt && \
+	  $$env/bin/python -m pip freeze --exclude chest-xray-screening | \
+	    sed 's/^tensorflow_cpu==\(.*\)/tensorflow==\1\n&/' > constraints/$$extra.txt && \
 	  rm -rf $$env || exit 1; \
 	done
 

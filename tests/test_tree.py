@@ -1,0 +1,116 @@
+"""The shape of the project: which way imports run, and what a folder may hold."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+PACKAGES = ("shared", "service", "trainer")
+SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+FORBIDDEN = {
+    "shared": {"service", "trainer", "tensorflow", "keras", "onnxruntime", "fastapi"},
+    "service": {"trainer", "sklearn", "cv2", "matplotlib"},
+    "trainer": {"service", "fastapi", "uvicorn"},
+}
+NO_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}
+
+
+def tracked() -> list[Path]:
+    """Files that git knows, or would; all of them in a tree without git."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    return [ROOT / line for line in listed.stdout.splitlines() if (ROOT / line).is_file()]
+
+
+def imports(path: Path) -> set[str]:
+    """Top-level names of everything that a module imports, also within functions."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_run_one_way(path: Path) -> None:
+    package = path.relative_to(ROOT).parts[0]
+    assert not imports(path) & FORBIDDEN[package]
+
+
+@pytest.mark.parametrize("module", ["service.app", "service.screening", "shared.bundle"])
+def test_serving_loads_no_tensorflow(module: str) -> None:
+    code = f"import sys, {module}; sys.exit(bool({{'tensorflow', 'keras'}} & set(sys.modules)))"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_the_app_only_puts_parts_together() -> None:
+    assert len((ROOT / "service" / "app.py").read_text(encoding="utf-8").splitlines()) < 50
+
+
+def test_every_name_says_something() -> None:
+    vague = [path for path in tracked() if path.stem.lower() in NO_NAMES]
+    assert not vague
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    silent = [
+        str(path.relative_to(ROOT))
+        for path in SOURCES
+        if not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+    assert not silent
+
+
+@pytest.mark.parametrize("name", ["service", "trainer", "dev"])
+def test_constraints_pin_everything_by_version_alone(name: str) -> None:
+    lines = (ROOT / "constraints" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+    assert lines
+    assert not [
+        line for line in lines if not re.fullmatch(r"[A-Za-z0-9_.-]+==[A-Za-z0-9.+!]+", line)
+    ]
+
+
+def normal(requirement: str) -> str:
+    """The name of a requirement, as PEP 503 normalises it."""
+    found = re.match(r"[A-Za-z0-9_.-]+", requirement)
+    assert found
+    return re.sub(r"[-_.]+", "-", found[0]).lower()
+
+
+def test_constraints_cover_what_is_required_and_agree() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    needed = {"service": project["dependencies"]}
+    needed["trainer"] = needed["service"] + extras["trainer"] + extras["tensorflow"]
+    needed["dev"] = needed["trainer"] + extras["dev"]
+    pinned = {}
+    for name, requirements in needed.items():
+        lines = (ROOT / "constraints" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+        pinned[name] = {normal(line): line.split("==")[1] for line in lines}
+        names = {normal(requirement) for requirement in requirements} - {project["name"]}
+        assert names <= set(pinned[name]), f"run `make constraints`: {name}"
+    for name in ("service", "trainer"):
+        assert pinned[name].items() <= pinned["dev"].items()
+
+
+def test_no_download_address_and_no_path_of_one_machine() -> None:
+    address = re.compile(
+        r"https?://[^\s\"]+(/simple/?\b|\.whl|\.tar\.gz|\.tgz)|files\.pythonhosted"
+    )
+    bad = []
+    for path in tracked():
+        if path.suffix in {".onnx", ".h5", ".png", ".ico", ".woff2"} or path == Path(__file__):
+            continue
+        if address.search(path.read_text(encoding="utf-8", errors="ignore")):
+            bad.append(str(path.relative_to(ROOT)))
+    assert not bad
