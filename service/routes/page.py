@@ -1,0 +1,89 @@
+"""The page: `GET /`, the same with an answer where scripts are off (`POST /`), and its files."""
+
+from fastapi import APIRouter, Request, Response
+
+from service.edge import POLICY
+from service.intake import screen_upload
+from service.problems import NOT_FOUND, Problem
+from service.resources import resources
+from service.web.assets import Asset, asset, build, static_files
+from service.web.languages import Language, choose, languages
+from service.web.rendering import HTML, blank_page, page
+from shared.manifest import Manifest
+
+router = APIRouter(include_in_schema=False)
+
+_COOKIE = "lang"
+_YEAR = 365 * 24 * 3600
+
+
+@router.api_route("/", methods=["GET", "HEAD"])
+async def show(request: Request) -> Response:
+    """Serves the page in the reader's language; it does not wait for the model."""
+    language = _language(request)
+    response = _send(request, blank_page(language.tag, *_setting(request)), "no-cache")
+    response.headers["Vary"] = "Accept-Encoding, Accept-Language, Cookie"
+    if request.query_params.get(_COOKIE) in languages():
+        path = request.scope.get("root_path", "") + "/"
+        response.set_cookie(_COOKIE, language.tag, max_age=_YEAR, path=path, samesite="lax")
+    return response
+
+
+@router.post("/")
+async def answer(request: Request) -> Response:
+    """Screens the form's image and serves the page with the answer, where scripts are off."""
+    language = _language(request)
+    try:
+        screening = await screen_upload(request, overlay=True, key_field=True)
+    except Problem as problem:
+        html = page(language, *_setting(request), problem=problem)
+        response = _send(request, asset(html.encode(), HTML), "no-store")
+        response.status_code = problem.kind.status
+        response.headers.update(problem.headers)
+        return response
+    html = page(language, *_setting(request), screening=screening)
+    return _send(request, asset(html.encode(), HTML), "no-store")
+
+
+@router.api_route("/static/{path:path}", methods=["GET", "HEAD"])
+async def static(request: Request, path: str) -> Response:
+    """Serves a file of the page; one that is named by the current build may be kept for good."""
+    version, _, name = path.partition("/")
+    file = static_files().get(name)
+    if file is None:
+        raise Problem(NOT_FOUND, "The page has no such file. Reload the page.")
+    keep = "public, max-age=31536000, immutable" if version == build() else "no-cache"
+    return _send(request, file, keep)
+
+
+def _send(request: Request, thing: Asset, caching: str) -> Response:
+    """Answers with an asset, compressed where the browser takes that; 304 where it has it."""
+    headers = {
+        "ETag": thing.etag,
+        "Cache-Control": caching,
+        "Vary": "Accept-Encoding",
+        "Content-Security-Policy": f"{POLICY}; require-trusted-types-for 'script'",
+    }
+    if thing.etag in request.headers.get("If-None-Match", "") and request.method != "POST":
+        return Response(status_code=304, headers=headers)
+    body = thing.body
+    if "gzip" in request.headers.get("Accept-Encoding", ""):
+        headers["Content-Encoding"] = "gzip"
+        body = thing.compressed
+    return Response(body, headers=headers, media_type=thing.media_type)
+
+
+def _language(request: Request) -> Language:
+    return choose(
+        request.query_params.get(_COOKIE),
+        request.cookies.get(_COOKIE),
+        request.headers.get("Accept-Language"),
+    )
+
+
+def _setting(request: Request) -> tuple[int, bool, Manifest | None]:
+    """What the page says of this service: its limit, whether it asks for a key, its model."""
+    shared = resources(request)
+    model = shared.engine.model
+    manifest = model.manifest if model else None
+    return int(shared.settings.body_limit), bool(shared.keys.required), manifest

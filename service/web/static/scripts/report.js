@@ -1,0 +1,80 @@
+/** One image as a one-page report, to print or to keep as a file; it leaves this page only by the reader's hand. */
+
+import { bar, causes, outcome, probabilityText, thresholdText, warning } from "./answer.js";
+import { byId, icon, make } from "./dom.js";
+import { moment, say } from "./languages.js";
+
+/** Prints the report. */
+export async function printReport(item) {
+  await lay(item);
+  print();
+}
+
+/** Saves the report as one HTML file that opens anywhere, without a network. */
+export async function saveReport(item) {
+  const report = (await lay(item)).cloneNode(true);
+  report.hidden = false;
+  const style = await (await fetch(byId("report-style").href)).text();
+  const { lang, dir } = document.documentElement;
+  const icons = document.querySelector("svg[hidden]").outerHTML;
+  for (const picture of report.querySelectorAll("img")) picture.src = await embedded(picture.src);
+  const page = [
+    `<!doctype html><html lang="${lang}" dir="${dir}"><head><meta charset="utf-8">`,
+    `<meta name="viewport" content="width=device-width"><title></title>`,
+    `<style>${style}</style></head><body class="saved">`,
+    `${report.outerHTML}${icons}</body></html>`,
+  ].join("");
+  const url = URL.createObjectURL(new Blob([page], { type: "text/html" }));
+  const name = `xray-report-${item.time.toISOString().slice(0, 19).replaceAll(":", "")}.html`;
+  make("a", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
+
+/** Fills the report's place in the page and waits for its pictures. */
+async function lay(item) {
+  const { answer } = item;
+  const kind = outcome(answer);
+  const report = byId("report");
+  const line = (key, text) => make("div", {}, make("dt", {}, say(key)), make("dd", {}, make("bdi", {}, text)));
+  const blank = (key) => make("p", { className: "blank-line" }, say(key));
+  report.replaceChildren(
+    make("header", {}, make("h1", {}, say("app.name")), make("p", {}, say("app.disclaimer"))),
+    make("div", { className: "blanks" }, blank("report.patient"), blank("report.examiner")),
+    make("div", { className: "pictures" }, ...pictures(item)),
+    make("section", { className: `verdict ${kind}` },
+      make("p", { className: "label" }, icon(kind), " ", say(`answer.${kind}`)),
+      make("p", {}, say("answer.probability"), ": ", make("b", {}, probabilityText(answer)), " · ", thresholdText(answer)),
+      bar(answer.probability, answer.threshold),
+      ...answer.warnings.map(warning)),
+    make("p", {}, make("b", {}, say("next.heading"), ": "), say(`next.${kind}`)),
+    ...causes(answer, kind),
+    make("dl", { className: "facts" },
+      line("report.image", item.name),
+      line("report.time", moment(item.time)),
+      line("report.model", answer.model.version)),
+    make("p", { className: "blank-line tall" }, say("report.findings")),
+    make("footer", {}, say("report.disclaimer")),
+  );
+  await Promise.all([...report.querySelectorAll("img")].map((picture) => picture.decode().catch(() => picture.remove())));
+  return report;
+}
+
+function pictures(item) {
+  const plain = make("figure", {}, make("img", { src: item.url, alt: say("view.heading") }),
+    make("figcaption", {}, say("view.heading")));
+  const map = item.answer.heatmap;
+  if (!map) return [plain];
+  const overlay = make("img", { src: `data:image/png;base64,${map.png}`, alt: "", className: "heat" });
+  const both = make("div", { className: "stack" }, make("img", { src: item.url, alt: say("report.heatmap") }), overlay);
+  return [plain, make("figure", {}, both, make("figcaption", {}, say("report.heatmap")))];
+}
+
+/** A picture of this page as a data URL, so that a saved report carries it. */
+async function embedded(address) {
+  const blob = await (await fetch(address)).blob();
+  return new Promise((resolve) => {
+    const reader = new FileReader();
+    reader.addEventListener("load", () => resolve(reader.result));
+    reader.readAsDataURL(blob);
+  });
+}

@@ -1,0 +1,5 @@
+/** What the server tells the page: `bodyLimit` in bytes, and which help goes with which problem. */
+
+import { byId } from "./dom.js";
+
+export const settings = JSON.parse(byId("settings").textContent);
