@@ -43,7 +43,7 @@ bench: $(VENV)/.dev ## Measure the service against what a user would write inste
 	$(BIN)/python -m benchmarks
 
 screenshots: $(VENV)/.dev ## Take the pictures of the page for the documentation
-	$(BIN)/python -m docs.screenshots
+	$(BIN)/python -m tests.e2e.page.screenshots
 
 constraints: ## Write the constraints files anew, from the newest versions that are allowed
 	for extra in service trainer dev; do \
