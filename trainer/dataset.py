@@ -5,6 +5,7 @@ The layout is that of the Kaggle data set: `train`, `val` and `test`, each with 
 `load_split` decodes one of the three through `shared`, exactly as the service will.
 """
 
+import contextlib
 import hashlib
 import inspect as source_of
 import os
@@ -347,12 +348,13 @@ def _write_cache(stored: Path, split: Split, broken: list[Broken]) -> None:
             "with --cache."
         ) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def _read_cache(stored: Path) -> tuple[Split, list[Broken]] | None:
     try:
-        with np.load(stored, allow_pickle=False) as kept:
+        with stored.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             split = Split(
                 images=kept["images"],
                 labels=kept["labels"],

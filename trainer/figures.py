@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from shared.labels import LABELS
@@ -42,6 +43,7 @@ def learning_curves(histories: Sequence[list[dict[str, float]]], best: Sequence[
                 best[index], color=GREY, linestyle=":", label="kept epoch" if solid else None
             )
         axis.set(xlabel="epoch", ylabel=name)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.legend()
     return _svg(figure)
 
@@ -111,7 +113,7 @@ def reliability(sets: dict[str, Answers]) -> str:
 
 def threshold_sweep(answers: Answers) -> str:
     """Sensitivity, specificity and accuracy at every threshold; the uncertain band is shaded."""
-    figure, (axis,) = _axes(1, width=7.6, height=3.4)
+    figure, (axis,) = _axes(1, width=7.6, height=3.6)
     thresholds = np.linspace(0, 1, 401)
     sensitivity, specificity, _ = _rates(answers, thresholds)
     prevalence = float(answers.labels.mean())
@@ -123,8 +125,19 @@ def threshold_sweep(answers: Answers) -> str:
     axis.axvspan(answers.low, answers.high, color=GREY, alpha=0.15, label="uncertain band")
     lowest = min(float(sensitivity[20:-20].min()), float(specificity[20:-20].min()))
     axis.set(xlabel="threshold", ylim=(max(0.0, lowest - 0.05), 1.01), xlim=(0, 1))
-    axis.legend(loc="lower center", ncols=3)
+    figure.legend(loc="outside upper center", ncols=5, frameon=False)
     return _svg(figure)
+
+
+def sweep_rows(answers: Answers) -> list[dict[str, float]]:
+    """The sweep as a table: at each threshold the sensitivity, specificity and precision."""
+    thresholds = np.unique(np.append(np.arange(0.1, 0.95, 0.1).round(1), answers.threshold))
+    sensitivity, specificity, precision = _rates(answers, thresholds)
+    rows = zip(thresholds, sensitivity, specificity, precision, strict=True)
+    return [
+        {"threshold": t, "sensitivity": se, "specificity": sp, "precision": pr}
+        for t, se, sp, pr in rows
+    ]
 
 
 def probabilities(answers: Answers) -> str:

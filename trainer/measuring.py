@@ -5,7 +5,7 @@ from pathlib import Path
 from shared.manifest import Refusal, Unfamiliar
 from trainer.bootstrap import Interval
 from trainer.console import bar, say
-from trainer.dataset import Split, check_split, find_dataset, load_split
+from trainer.dataset import Dataset, Split, check_split, find_dataset, load_split
 from trainer.decision import Decision
 from trainer.errors import TrainerError
 from trainer.findings import SetResult, measure, share_refused
@@ -34,17 +34,25 @@ def load_single(path: Path, split: str | None = None) -> tuple[str, Split]:
         TrainerError: Not found, or which is meant is not clear.
     """
     dataset = find_dataset(path)
-    if split is None:
-        choices = [s for s in ("test", "") if s in dataset.files] or list(dataset.files)
-        if len(choices) > 1 and choices[0] not in ("test", ""):
-            raise TrainerError(f"{path} holds {' and '.join(choices)}: say which one with --split.")
-        split = choices[0]
+    split = _default_split(dataset) if split is None else split
     check_split(dataset, split)
     with bar(f"Reading {split or path.name}") as progress:
         images, broken = load_split(dataset, split, None, progress)
     for file in broken:
         say("  skipped", f"{file.path}: {file.reason}")
     return split or path.name, images
+
+
+def _default_split(dataset: Dataset) -> str:
+    """The test split, else the classes at the top, else the only split there is."""
+    for split in ("test", ""):
+        if split in dataset.files:
+            return split
+    if len(dataset.files) > 1:
+        raise TrainerError(
+            f"{dataset.path} holds {' and '.join(dataset.files)}: say which one with --split."
+        )
+    return next(iter(dataset.files))
 
 
 def measure_others(

@@ -1,0 +1,68 @@
+"""Phantoms on disk, and one tiny training that several tests look at."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shared.bundle import Bundle, current, open_bundle
+from tests.phantoms import write_kaggle_folder
+
+ROOT = Path(__file__).resolve().parents[2]
+# Small enough for seconds on two busy cores; every stage of a run is still taken.
+TINY = (
+    *("--epochs", "3", "--widths", "8-8-8-8", "--stem", "8", "--depth", "1", "--batch-size", "8"),
+    *("--validation-share", "0.25", "--refusal-images", "48", "--resamples", "50"),
+    *("--samples", "2", "--no-mixed-precision"),
+)
+
+
+def trainer(*arguments: str | Path, timeout: float = 600) -> subprocess.CompletedProcess[str]:
+    """Run the trainer as a user does, in its own process."""
+    return subprocess.run(
+        command(arguments), cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False
+    )
+
+
+def command(arguments: Sequence[str | Path]) -> list[str]:
+    """The command line of the trainer."""
+    return [sys.executable, "-m", "trainer", *map(str, arguments)]
+
+
+@dataclass(frozen=True)
+class TinyRun:
+    """A published tiny training.
+
+    Attributes:
+        data: The phantoms.
+        models: The models folder; `models/.trainer` holds the run.
+        output: What the run printed.
+        bundle: The published bundle.
+    """
+
+    data: Path
+    models: Path
+    output: str
+    bundle: Bundle
+
+
+@pytest.fixture(scope="session")
+def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of phantoms in the layout of the Kaggle archive; read-only."""
+    folder = tmp_path_factory.mktemp("phantoms") / "chest_xray"
+    return write_kaggle_folder(folder, np.random.default_rng(7))
+
+
+@pytest.fixture(scope="session")
+def tiny_run(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
+    """One unbroken `fit` on the phantoms; read-only."""
+    models = tmp_path_factory.mktemp("models")
+    done = trainer("fit", "--data", phantoms, "--models", models, *TINY)
+    assert done.returncode == 0, done.stdout + done.stderr
+    path = current(models)
+    assert path is not None
+    return TinyRun(phantoms, models, done.stdout + done.stderr, open_bundle(path))

@@ -1,0 +1,59 @@
+"""Calibration finds what distorted the logits, and stays finite where the classes separate."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from trainer.calibration import calibrated, fit_calibration
+from trainer.evaluation import expected_calibration_error
+
+
+def drawn(count: int, seed: int = 0) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """True logits, and labels drawn from them."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0.5, 2.0, count)
+    return logits, (rng.random(count) < 1 / (1 + np.exp(-logits))).astype(np.int64)
+
+
+def test_finds_temperature_and_bias() -> None:
+    logits, labels = drawn(20_000)
+    found = fit_calibration((logits - 0.7) * 3, labels)
+    assert found.temperature == pytest.approx(3, rel=0.05)
+    assert found.bias == pytest.approx(0.7, abs=0.07)
+
+
+def test_lowers_the_calibration_error_on_other_images() -> None:
+    logits, labels = drawn(4000)
+    found = fit_calibration(logits[:2000] * 4 - 1, labels[:2000])
+    before = expected_calibration_error(1 / (1 + np.exp(1 - logits[2000:] * 4)), labels[2000:])
+    after = expected_calibration_error(calibrated(logits[2000:] * 4 - 1, found), labels[2000:])
+    assert before > 0.08
+    assert after < 0.03
+
+
+def test_temperature_alone_keeps_the_order_and_the_middle() -> None:
+    logits, labels = drawn(2000)
+    found = fit_calibration(logits * 2, labels, "temperature")
+    assert found.bias == 0
+    assert calibrated(np.array([0.0]), found)[0] == 0.5
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_separable_classes_stay_finite(scale: float) -> None:
+    logits = np.linspace(-1, 1, 40) * scale
+    found = fit_calibration(logits, (logits > 0).astype(np.int64))
+    assert 0 < found.temperature < np.inf
+    p = calibrated(logits, found)
+    assert np.isfinite(p).all()
+    assert ((p > 0.5) == (logits > 0)).mean() > 0.9
+
+
+def test_one_class_or_none_wanted_leaves_the_logits_alone() -> None:
+    logits, labels = drawn(50)
+    for found in (
+        fit_calibration(logits, np.ones(50, np.int64)),
+        fit_calibration(logits, labels, "none"),
+    ):
+        assert (found.temperature, found.bias) == (1, 0)
+    with pytest.raises(ValueError, match="received isotonic"):
+        fit_calibration(logits, labels, "isotonic")

@@ -1,0 +1,191 @@
+"""The folders and archives that users have, whole and damaged."""
+
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from shared.decoding import decode
+from shared.preprocessing import resize
+from trainer.dataset import DatasetError, find_dataset, load_split
+from trainer.patients import cause_of, patient_of
+
+
+@pytest.fixture
+def copy(phantoms: Path, tmp_path: Path) -> Path:
+    """A copy of the phantoms that a test may damage."""
+    return Path(shutil.copytree(phantoms, tmp_path / "data" / "chest_xray"))
+
+
+def test_images_come_decoded_as_the_service_decodes_them(phantoms: Path) -> None:
+    split, broken = load_split(find_dataset(phantoms), "train")
+    assert not broken
+    assert split.images.shape == (48, 224, 224)
+    assert split.images.dtype == np.uint8
+    assert split.labels.tolist() == [0] * 24 + [1] * 24
+    assert split.sizes.tolist() == [[224, 224]] * 48
+    first = phantoms / split.paths[0]
+    np.testing.assert_array_equal(split.images[0], resize(decode(first.read_bytes())))
+
+
+def test_causes_come_from_the_names(phantoms: Path) -> None:
+    split, _ = load_split(find_dataset(phantoms), "train")
+    assert set(split.causes[split.labels == 0].tolist()) == {-1}
+    for path, cause in zip(split.paths, split.causes.tolist(), strict=True):
+        assert cause == (0 if "bacteria" in path else 1 if "virus" in path else -1)
+
+
+@pytest.mark.parametrize(
+    ("path", "patient", "cause"),
+    [
+        ("train/PNEUMONIA/person12_bacteria_46.jpeg", "train/person12", 0),
+        ("train/PNEUMONIA/person12_virus_6.jpeg", "train/person12", 1),
+        ("test/PNEUMONIA/person12_virus_6.jpeg", "test/person12", 1),
+        ("train/PNEUMONIA/person1_virus_6_2.jpeg", "train/person1", 1),
+        ("train/NORMAL/IM-0115-0001.jpeg", "train/im-115", -1),
+        ("train/NORMAL/IM-0429-0001-0002.jpeg", "train/im-429", -1),
+        ("train/NORMAL/NORMAL2-IM-0115-0001.jpeg", "train/normal2-im-115", -1),
+        ("train/NORMAL/IM-1.2.840.png", "train/im-1", -1),
+        ("train/NORMAL/scan 7.png", "train/NORMAL/scan 7.png", -1),
+    ],
+)
+def test_patient_and_cause_of_a_name(path: str, patient: str, cause: int) -> None:
+    assert patient_of(path) == patient
+    assert cause_of(path) == cause
+
+
+def test_archive_with_nested_copies_and_litter(phantoms: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "archive.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for path in sorted(phantoms.rglob("*.jpeg")):
+            name = path.relative_to(phantoms).as_posix()
+            for place in ("chest_xray", "chest_xray/chest_xray"):
+                file.write(path, f"{place}/{name}")
+            stub = f"__MACOSX/chest_xray/{Path(name).parent}/._{path.name}"
+            file.writestr(stub, b"not an image")
+        file.writestr("chest_xray/train/NORMAL/.DS_Store", b"litter")
+        file.writestr("chest_xray/train/NORMAL/Thumbs.db", b"litter")
+    zipped, broken = load_split(find_dataset(archive), "train")
+    plain, _ = load_split(find_dataset(phantoms), "train")
+    assert not broken
+    assert zipped.paths == plain.paths
+    assert zipped.patients == plain.patients
+    np.testing.assert_array_equal(zipped.images, plain.images)
+
+
+@pytest.mark.parametrize("depth", ["", "..", "../.."])
+def test_folder_is_found_from_above(copy: Path, depth: str) -> None:
+    dataset = find_dataset(copy / depth)
+    assert {split: sum(map(len, of.values())) for split, of in dataset.files.items()} == {
+        "train": 48,
+        "val": 4,
+        "test": 16,
+    }
+
+
+def test_classes_at_the_top_are_one_split(phantoms: Path) -> None:
+    split, _ = load_split(find_dataset(phantoms / "test"), "")
+    assert split.labels.tolist() == [0] * 8 + [1] * 8
+
+
+def test_broken_and_foreign_files_are_skipped_and_listed(copy: Path) -> None:
+    folder = copy / "train" / "NORMAL"
+    victim = sorted(folder.iterdir())[0]
+    victim.write_bytes(victim.read_bytes()[:800])
+    (folder / "notes.txt").write_text("read me")
+    (folder / "empty.jpeg").touch()
+    split, broken = load_split(find_dataset(copy), "train")
+    assert len(split) == 47
+    assert {file.path for file in broken} == {
+        f"train/NORMAL/{victim.name}",
+        "train/NORMAL/notes.txt",
+        "train/NORMAL/empty.jpeg",
+    }
+    assert all(file.reason for file in broken)
+
+
+def test_mostly_broken_class_is_an_error(copy: Path) -> None:
+    for path in sorted((copy / "train" / "PNEUMONIA").iterdir())[:10]:
+        path.write_bytes(b"\xff\xd8\xff broken")
+    with pytest.raises(DatasetError, match=r"train/PNEUMONIA: 10 of 24 files"):
+        load_split(find_dataset(copy), "train")
+
+
+def test_missing_and_empty_class_folders_are_named(copy: Path) -> None:
+    shutil.rmtree(copy / "train" / "NORMAL")
+    with pytest.raises(DatasetError, match=r"train/NORMAL is missing or empty"):
+        load_split(find_dataset(copy), "train")
+    (copy / "train" / "NORMAL").mkdir()
+    with pytest.raises(DatasetError, match=r"train/NORMAL is missing or empty"):
+        load_split(find_dataset(copy), "train")
+
+
+def test_wrong_paths_say_what_is_expected(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="does not exist"):
+        find_dataset(tmp_path / "nowhere")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpeg").touch()
+    with pytest.raises(DatasetError, match=r"found photos; expected the folders train and test"):
+        find_dataset(tmp_path)
+    (tmp_path / "cut.zip").write_bytes(b"PK\x03\x04 cut off")
+    with pytest.raises(DatasetError, match=r"not a readable \.zip"):
+        find_dataset(tmp_path / "cut.zip")
+
+
+def test_cache_spares_decoding_until_a_file_changes(copy: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    (copy / "train" / "NORMAL" / "notes.txt").write_text("read me")
+    first, broken = load_split(find_dataset(copy), "train", cache)
+    [stored] = cache.iterdir()
+    written = stored.stat().st_mtime_ns
+    again, still_broken = load_split(find_dataset(copy), "train", cache)
+    assert stored.stat().st_mtime_ns == written
+    assert still_broken == broken
+    assert (again.paths, again.patients) == (first.paths, first.patients)
+    np.testing.assert_array_equal(again.images, first.images)
+    changed = sorted((copy / "train" / "NORMAL").glob("*.jpeg"))[0]
+    Image.new("L", (224, 224), 255).save(changed)
+    fresh, _ = load_split(find_dataset(copy), "train", cache)
+    assert fresh.images[0].min() == 255
+
+
+def test_damaged_cache_is_replaced(phantoms: Path, tmp_path: Path) -> None:
+    dataset = find_dataset(phantoms)
+    load_split(dataset, "val", tmp_path)
+    [stored] = tmp_path.iterdir()
+    stored.write_bytes(stored.read_bytes()[:1000])
+    split, _ = load_split(dataset, "val", tmp_path)
+    assert len(split) == 4
+    assert stored.stat().st_size > 1000
+
+
+def test_cache_that_cannot_be_written_names_the_folder(phantoms: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DatasetError, match=r"cannot be kept in .*file/cache"):
+        load_split(find_dataset(phantoms), "val", tmp_path / "file" / "cache")
+
+
+def test_limit_takes_the_same_spread_of_each_class(phantoms: Path) -> None:
+    dataset = find_dataset(phantoms)
+    split, _ = load_split(dataset, "train", limit=5)
+    assert split.labels.tolist() == [0] * 5 + [1] * 5
+    whole, _ = load_split(dataset, "train")
+    assert split.paths[0] == whole.paths[0]
+    assert split.paths[-1] == whole.paths[-1]
+
+
+def test_the_real_folders(xray_data: Path) -> None:
+    dataset = find_dataset(xray_data / "chest_xray")
+    assert {s: {c: len(n) for c, n in of.items()} for s, of in dataset.files.items()} == {
+        "train": {"NORMAL": 1341, "PNEUMONIA": 3875},
+        "val": {"NORMAL": 8, "PNEUMONIA": 8},
+        "test": {"NORMAL": 78, "PNEUMONIA": 132},
+    }
+    names = [name for name, _ in dataset.names("train")]
+    assert len({patient_of(name) for name in names}) == 2846
+    assert sum(cause_of(name) == 1 for name in names) == 1345
+    split, broken = load_split(dataset, "val")
+    assert (len(split), broken) == (16, [])
