@@ -32,12 +32,12 @@ def create_app(settings: Settings) -> FastAPI:
             await watching
         shared.capacity.close()
 
-    app = FastAPI(lifespan=lifespan, exception_handlers=FAILURES, **description.of(settings))
+    app = FastAPI(lifespan=lifespan, exception_handlers=FAILURES, **description.ABOUT)
     app.state.resources = shared
     for router in routers(shared.keys.required):
         app.include_router(**router)
-    description.complete(app)
+    description.complete(app, settings.root_path)
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, **description.cors(settings))
-    app.add_middleware(Edge, metrics=shared.metrics)
+    app.add_middleware(Edge, metrics=shared.metrics, prefix=settings.root_path)
     return app

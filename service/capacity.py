@@ -109,6 +109,7 @@ class Capacity:
                 {"Retry-After": "1"},
             )
         finally:
+            started.cancel()  # at once, which cancelling `answer` would do a little later
             answer.cancel()
             if gone is not None:
                 gone.cancel()

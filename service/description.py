@@ -29,23 +29,33 @@ _TAGS: Final = [
 ]
 
 
-def of(settings: Settings) -> dict[str, Any]:
-    """The arguments of `FastAPI` that say what the service is, and where."""
-    return {
-        "title": "Chest X-ray screening",
-        "summary": _SUMMARY,
-        "description": _DESCRIPTION,
-        "version": _version(),
-        "openapi_tags": _TAGS,
-        "root_path": settings.root_path,
-        "docs_url": None,  # routes/docs.py serves it without a network
-        "redoc_url": None,
-        "redirect_slashes": False,
-    }
+def _version() -> str:
+    try:
+        return version("chest-xray-screening")
+    except PackageNotFoundError:  # run from a folder that was not installed
+        return "0"
 
 
-def complete(app: FastAPI) -> None:
-    """Makes the OpenAPI document carry what FastAPI does not know of: the shape of problems."""
+ABOUT: Final[dict[str, Any]] = {
+    "title": "Chest X-ray screening",
+    "summary": _SUMMARY,
+    "description": _DESCRIPTION,
+    "version": _version(),
+    "openapi_tags": _TAGS,
+    "docs_url": None,  # routes/docs.py serves it without a network
+    "redoc_url": None,
+    "redirect_slashes": False,
+}
+"""The arguments of `FastAPI` that say what the service is."""
+
+
+def complete(app: FastAPI, prefix: str) -> None:
+    """Makes the OpenAPI document carry what FastAPI does not know of.
+
+    Args:
+        app: Whose document it is.
+        prefix: The path under which a proxy offers the service.
+    """
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -56,7 +66,7 @@ def complete(app: FastAPI) -> None:
                 description=app.description,
                 tags=app.openapi_tags,
                 routes=app.routes,
-                servers=[{"url": app.root_path or "/"}],
+                servers=[{"url": prefix or "/"}],
             )
             _document_request_ids(document)
             document.setdefault("components", {}).setdefault("schemas", {}).update(_schemas())
@@ -103,10 +113,3 @@ def cors(settings: Settings) -> dict[str, Any]:
         "allow_headers": [HEADER, "X-Request-ID", "Content-Type"],
         "expose_headers": ["X-Request-ID", "Server-Timing", "Retry-After"],
     }
-
-
-def _version() -> str:
-    try:
-        return version("chest-xray-screening")
-    except PackageNotFoundError:  # run from a folder that was not installed
-        return "0"

@@ -39,9 +39,17 @@ _OUR_FAULT: Final = "The request may well be right. Tell whoever runs the servic
 class Edge:
     """The outermost middleware."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, prefix: str) -> None:
+        """Wraps the application.
+
+        Args:
+            app: What answers.
+            metrics: Where requests are counted.
+            prefix: The path under which a proxy offers the service, whether it strips it or not.
+        """
         self._app = app
         self._metrics = metrics
+        self._prefix = prefix
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one request; whatever happens inside, the caller gets an answer."""
@@ -50,6 +58,10 @@ class Edge:
             return
         observation = Observation(accept_request_id(Headers(scope=scope).get("x-request-id")))
         observe(scope, observation)
+        if self._prefix:
+            scope["root_path"] = self._prefix
+            if not scope["path"].startswith(f"{self._prefix}/"):
+                scope["path"] = self._prefix + scope["path"]
         start = perf_counter()
         status = 0
 

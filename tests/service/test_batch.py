@@ -1,0 +1,104 @@
+"""POST /predict/batch: a line a file, in order, while the upload still comes in."""
+
+import http.client
+import json
+
+import httpx
+
+from service.answers import BatchLine
+from service.problems import TYPE_PREFIX
+from tests.service.conftest import Start
+from tests.service.test_refusals import expect
+from tests.service.tiny_bundle import NORMAL_LIKE, PNEUMONIA_LIKE
+
+BOUNDARY = b"--b\r\n"
+HEADERS = {"Content-Type": "multipart/form-data; boundary=b"}
+
+
+def part(content: bytes, name: str = "file") -> bytes:
+    head = f'Content-Disposition: form-data; name="{name}"; filename="x"\r\n\r\n'
+    return BOUNDARY + head.encode() + content + b"\r\n"
+
+
+def send(client: httpx.Client, *files: bytes) -> list[BatchLine]:
+    response = client.post("/predict/batch", files=[("file", content) for content in files])
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == "application/x-ndjson"
+    return [BatchLine.model_validate_json(line) for line in response.text.splitlines()]
+
+
+def slug(line: BatchLine) -> str | None:
+    return line.problem and line.problem.type.removeprefix(TYPE_PREFIX)
+
+
+def test_every_file_is_answered_in_order(client: httpx.Client) -> None:
+    files = [NORMAL_LIKE, PNEUMONIA_LIKE] * 20
+    lines = send(client, *files)
+    assert [line.index for line in lines] == list(range(40))
+    assert [line.answer and line.answer.label for line in lines] == ["NORMAL", "PNEUMONIA"] * 20
+
+
+def test_one_bad_file_is_one_bad_line(start: Start) -> None:
+    client = start(body_limit=50_000)
+    lines = send(client, NORMAL_LIKE, b"text", bytes(60_000), b"", PNEUMONIA_LIKE)
+    wanted = [None, "unsupported-format", "upload-too-large", "empty-file", None]
+    assert [slug(line) for line in lines] == wanted
+
+
+def test_a_field_of_another_name_is_a_bad_line(client: httpx.Client) -> None:
+    body = part(NORMAL_LIKE) + part(b"1", "patient") + b"--b--\r\n"
+    lines = client.post("/predict/batch", content=body, headers=HEADERS).text.splitlines()
+    assert [slug(BatchLine.model_validate_json(line)) for line in lines] == [None, "unknown-field"]
+
+
+def test_files_beyond_the_limit_are_said_to_be(start: Start) -> None:
+    lines = send(start(batch_files=3), *[NORMAL_LIKE] * 6)
+    assert [slug(line) for line in lines] == [None, None, None, "too-many-files"]
+
+
+def test_an_upload_that_breaks_off_keeps_what_was_answered(client: httpx.Client) -> None:
+    body = part(NORMAL_LIKE) + part(PNEUMONIA_LIKE)[:200]
+    lines = client.post("/predict/batch", content=body, headers=HEADERS).text.splitlines()
+    assert [slug(BatchLine.model_validate_json(line)) for line in lines] == [
+        None,
+        "malformed-upload",
+    ]
+
+
+def test_a_request_without_files_is_refused_as_a_whole(client: httpx.Client) -> None:
+    response = client.post("/predict/batch", content=b"--b--\r\n", headers=HEADERS)
+    expect(response, 400, "no-file")
+    expect(client.post("/predict/batch", content=NORMAL_LIKE), 400, "malformed-upload")
+    response = client.post("/predict/batch", content=part(NORMAL_LIKE)[:90], headers=HEADERS)
+    expect(response, 400, "malformed-upload")
+
+
+def test_answers_come_while_the_upload_goes_on(client: httpx.Client) -> None:
+    """The second file is sent only once the first is answered, so this ends only if they
+    overlap."""
+    connection = http.client.HTTPConnection("127.0.0.1", client.base_url.port, timeout=30)
+    connection.putrequest("POST", "/predict/batch")
+    connection.putheader("Content-Type", HEADERS["Content-Type"])
+    connection.putheader("Transfer-Encoding", "chunked")
+    connection.endheaders()
+    connection.send(chunk(part(NORMAL_LIKE) + BOUNDARY))
+    response = connection.getresponse()
+    assert json.loads(response.readline())["answer"]["label"] == "NORMAL"
+    connection.send(chunk(part(PNEUMONIA_LIKE).removeprefix(BOUNDARY) + b"--b--\r\n"))
+    connection.send(chunk(b""))
+    assert json.loads(response.readline())["answer"]["label"] == "PNEUMONIA"
+    assert response.read() == b""
+    connection.close()
+
+
+def chunk(content: bytes) -> bytes:
+    """A chunk of a body whose length is not announced (RFC 9112, section 7.1)."""
+    return b"%x\r\n%s\r\n" % (len(content), content)
+
+
+def test_a_batch_is_far_larger_than_the_memory_for_uploads(start: Start) -> None:
+    """6.4 MB pass through 1 MB."""
+    client = start(body_budget=1_000_000, body_limit=150_000)
+    padded = PNEUMONIA_LIKE + bytes(100_000 - len(PNEUMONIA_LIKE))
+    lines = send(client, *[padded] * 64)
+    assert [slug(line) for line in lines] == [None] * 64

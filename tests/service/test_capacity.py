@@ -1,0 +1,132 @@
+"""As many images at once as there are cores, a short queue, no more."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from service import capacity as module
+from service.capacity import Capacity, ClientGone
+from service.problems import OVERLOADED, TOOK_TOO_LONG, Problem
+
+
+@pytest.fixture
+def capacity() -> Iterator[Capacity]:
+    capacity = Capacity(cores=2, queue=3)
+    yield capacity
+    capacity.close()
+
+
+async def never() -> None:
+    await asyncio.Event().wait()
+
+
+def in_loop(test: Callable[[], Awaitable[None]]) -> None:
+    async def run() -> None:
+        await test()
+
+    asyncio.run(run())
+
+
+def test_places_are_limited_and_come_free_again(capacity: Capacity) -> None:
+    async def test() -> None:
+        with ExitStack() as stack:
+            for _ in range(5):
+                stack.enter_context(capacity.place())
+            with pytest.raises(Problem) as full, capacity.place():
+                pass
+            assert full.value.kind is OVERLOADED
+            assert int(full.value.headers["Retry-After"]) >= 1
+        assert capacity.occupied == 0
+
+    in_loop(test)
+
+
+def test_a_dawdling_upload_gives_its_place_up(
+    capacity: Capacity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "DAWDLING_SECONDS", 0.05)
+
+    async def test() -> None:
+        with capacity.place() as slow:
+            await asyncio.sleep(0.1)
+            assert capacity.occupied == 0
+            with ExitStack() as others:
+                for _ in range(5):
+                    others.enter_context(capacity.place()).arrived()
+                with pytest.raises(Problem):
+                    slow.arrived()
+            slow.arrived()
+            assert capacity.occupied == 1
+            await asyncio.sleep(0.1)
+            assert capacity.occupied == 1, "an upload that is whole keeps its place"
+        assert capacity.occupied == 0
+
+    in_loop(test)
+
+
+def test_no_more_run_at_once_than_there_are_cores(capacity: Capacity) -> None:
+    running = most = 0
+    lock = threading.Lock()
+    pause = threading.Event()
+
+    def work() -> None:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        pause.wait(0.02)
+        with lock:
+            running -= 1
+
+    async def test() -> None:
+        await asyncio.gather(*(capacity.run(work, 30) for _ in range(20)))
+        assert most == 2
+
+    in_loop(test)
+
+
+def test_work_for_a_caller_who_hung_up_is_not_done(capacity: Capacity) -> None:
+    blocked = threading.Event()
+    done: list[str] = []
+
+    async def gone() -> None:
+        return None
+
+    async def test() -> None:
+        busy = [asyncio.create_task(capacity.run(blocked.wait, 30, never)) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        with pytest.raises(ClientGone):
+            await capacity.run(lambda: done.append("worked"), 30, gone)
+        blocked.set()
+        await asyncio.gather(*busy)
+        await capacity.run(lambda: done.append("next"), 30)
+        assert done == ["next"]
+
+    in_loop(test)
+
+
+def test_a_long_wait_ends_with_a_problem(capacity: Capacity) -> None:
+    blocked = threading.Event()
+
+    async def test() -> None:
+        with pytest.raises(Problem) as late:
+            await capacity.run(blocked.wait, 0.05, never)
+        assert late.value.kind is TOOK_TOO_LONG
+        blocked.set()
+
+    in_loop(test)
+
+
+def test_what_the_work_raises_comes_out(capacity: Capacity) -> None:
+    def fail() -> None:
+        raise LookupError("as it was")
+
+    async def test() -> None:
+        with pytest.raises(LookupError, match="as it was"):
+            await capacity.run(fail, 30, never)
+        assert capacity.running == 0
+
+    in_loop(test)

@@ -1,0 +1,149 @@
+"""What surrounds every request: headers, prefix, CORS, the last catch, metrics and logs."""
+
+import io
+import json
+import logging
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from service import screening
+from service.edge import SECURITY_HEADERS
+from service.logs import set_up_logs
+from tests.service.conftest import Start
+from tests.service.test_refusals import expect
+from tests.service.tiny_bundle import NORMAL_LIKE, PNEUMONIA_LIKE, encode, tilted
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """What the service logs, as JSON lines."""
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    stream = io.StringIO()
+    set_up_logs("auto", "debug", stream)
+    for client in ("httpx", "httpcore"):
+        logging.getLogger(client).setLevel("WARNING")
+    yield stream
+    root.handlers, root.level = handlers, level
+
+
+@pytest.mark.parametrize("path", ["/livez", "/nothing", "/docs", "/openapi.json", "/"])
+def test_every_answer_carries_the_security_headers(client: httpx.Client, path: str) -> None:
+    headers = client.get(path).headers
+    for name in SECURITY_HEADERS:
+        assert name in headers
+    assert "server" not in headers
+
+
+@pytest.mark.parametrize("path", ["/predict", "/xray/predict"])
+def test_it_works_under_a_prefix_stripped_or_not(start: Start, path: str) -> None:
+    client = start(root_path="/xray")
+    assert client.post(path, content=NORMAL_LIKE).status_code == 200
+    assert client.get("/openapi.json").json()["servers"] == [{"url": "/xray"}]
+
+
+def test_other_origins_may_call_only_if_they_are_named(start: Start) -> None:
+    asked = {"Origin": "https://ward.example", "Access-Control-Request-Method": "POST"}
+    closed = start().options("/predict", headers=asked)
+    assert "access-control-allow-origin" not in closed.headers
+    client = start(cors_origins=("https://ward.example",), api_keys=("key",))
+    preflight = client.options(
+        "/predict", headers=asked | {"Access-Control-Request-Headers": "X-API-Key"}
+    )
+    assert preflight.status_code == 200
+    assert preflight.headers["access-control-allow-origin"] == "https://ward.example"
+    stranger = client.get("/livez", headers={"Origin": "https://elsewhere.example"})
+    assert "access-control-allow-origin" not in stranger.headers
+
+
+def test_the_unexpected_is_a_problem_too_and_the_log_tells_where_not_what(
+    start: Start, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
+) -> None:
+    client = start()
+
+    def fail(_: object) -> None:
+        raise RuntimeError("Jane Doe")
+
+    monkeypatch.setattr(screening, "preprocess", fail)
+    response = client.post("/predict", content=NORMAL_LIKE)
+    expect(response, 500, "internal-error")
+    assert "Jane Doe" not in response.text + log.getvalue()
+    failure = next(line for line in lines(log) if line["event"] == "request failed")
+    assert failure["error"] == "RuntimeError"
+    assert any("screening.py" in frame for frame in failure["trace"])
+
+
+def lines(log: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in log.getvalue().splitlines()]
+
+
+def test_a_log_line_tells_outcome_sizes_and_timing(start: Start, log: io.StringIO) -> None:
+    client = start()
+    client.post("/predict", content=NORMAL_LIKE, headers={"X-Request-ID": "order-17"})
+    line = next(line for line in lines(log) if line.get("request_id") == "order-17")
+    assert line["outcome"] == "answered"
+    assert line["status"] == 200
+    assert line["received"] == len(NORMAL_LIKE)
+    assert set(line["stages"]) == {"read", "queue", "decode", "infer"}
+
+
+def test_nothing_of_an_upload_reaches_log_or_disk(
+    start: Start, log: io.StringIO, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    marker = "Jane-Doe-1962"
+    exif = b"Exif\0\0" + marker.encode()
+    large = encode(tilted(60, 180, (1500, 1500)), "JPEG", quality=100, comment=marker.encode())
+    client = start()
+    for image in (large + bytes(2_000_000), exif, large[:5000], marker.encode()):
+        for path in ("/predict", "/explain", "/predict/batch", "/"):
+            client.post(path, files={"file": (f"{marker}.jpeg", image)})
+            client.post(path, files={marker: (f"{marker}.jpeg", image)})
+            client.post(f"{path}?{marker}", content=image)
+            client.get(f"/{marker}")
+    assert "request" in log.getvalue()
+    assert marker not in log.getvalue()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_metrics_count_outcomes_stages_and_refusals(start: Start) -> None:
+    client = start()
+    for content in (NORMAL_LIKE, PNEUMONIA_LIKE, PNEUMONIA_LIKE, b"text"):
+        client.post("/predict", content=content)
+    client.get("/a-path-of-many")
+    text = client.get("/metrics").text
+    for line in (
+        'xray_requests_total{outcome="answered",route="/predict"} 3.0',
+        'xray_requests_total{outcome="unsupported-format",route="/predict"} 1.0',
+        'xray_requests_total{outcome="not-found",route="other"} 1.0',
+        'xray_refusals_total{reason="unsupported-format"} 1.0',
+        'xray_screenings_total{label="PNEUMONIA"} 2.0',
+        'xray_stage_seconds_count{stage="infer"} 3.0',
+        'xray_stage_seconds_count{stage="read"} 4.0',
+        "xray_queue_depth 0.0",
+        "xray_ready 1.0",
+    ):
+        assert line in text
+    assert 'xray_model_info{sha256="' in text
+    assert "a-path-of-many" not in text
+
+
+def test_a_person_at_a_terminal_reads_text() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    terminal = Terminal()
+    try:
+        set_up_logs("auto", "info", terminal)
+        logging.getLogger("service").info("model taken up", extra={"model": "m1"})
+    finally:
+        root.handlers, root.level = handlers, level
+    assert terminal.getvalue().endswith("info    model taken up  model=m1\n")

@@ -1,0 +1,146 @@
+"""Which model is served, and what happens to one that must not be."""
+
+import shutil
+from pathlib import Path
+
+import httpx
+import pytest
+
+from service.engine import Engine
+from shared.manifest import Draft
+from tests.service.conftest import Start, wait_until
+from tests.service.tiny_bundle import NORMAL_LIKE, publish_tiny, tiny_draft, tiny_network
+
+
+def version(engine: Engine) -> str:
+    assert engine.model is not None
+    return engine.model.manifest.version
+
+
+def flip_a_byte(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.fixture
+def engine(models: Path) -> Engine:
+    engine = Engine(models, default=models / "default")
+    engine.look()
+    return engine
+
+
+def test_the_bundle_that_current_names_is_served(models: Path, engine: Engine) -> None:
+    assert version(engine) == (models / "current").read_text().strip()
+    assert (engine.swaps, engine.refused, engine.complaint) == (0, 0, None)
+
+
+def test_a_new_bundle_is_taken_up(models: Path, engine: Engine) -> None:
+    new = publish_tiny(models, tiny_draft(threshold=0.3))
+    engine.look()
+    assert version(engine) == new.name
+    assert engine.swaps == 1
+
+
+def test_nothing_is_loaded_again_without_a_change(engine: Engine) -> None:
+    model = engine.model
+    engine.look()
+    assert engine.model is model
+
+
+@pytest.mark.parametrize("file", ["model.onnx", "model.json", "MODEL_CARD.md"])
+def test_a_flipped_byte_is_never_served(models: Path, engine: Engine, file: str) -> None:
+    good = version(engine)
+    flip_a_byte(publish_tiny(models, tiny_draft(threshold=0.3)) / file)
+    engine.look()
+    assert version(engine) == good
+    assert engine.refused == 1
+    assert engine.complaint
+
+
+def test_a_network_that_answers_nan_is_never_served(models: Path, engine: Engine) -> None:
+    good = version(engine)
+    publish_tiny(models, network=tiny_network(not_a_number=True))
+    engine.look()
+    assert version(engine) == good
+    assert "finite" in (engine.complaint or "")
+
+
+def test_a_network_that_does_not_load_is_never_served(models: Path, engine: Engine) -> None:
+    good = version(engine)
+    publish_tiny(models, network=b"no graph")
+    engine.look()
+    assert version(engine) == good
+
+
+def test_a_network_with_other_heads_is_never_served(models: Path, engine: Engine) -> None:
+    fewer = tiny_draft().model_dump() | {"heads": ("pneumonia",), "cause_calibration": None}
+    good = version(engine)
+    publish_tiny(models, Draft(**fewer))
+    engine.look()
+    assert version(engine) == good
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", "/etc", "gone", ""])
+def test_current_cannot_lead_astray(models: Path, engine: Engine, name: str) -> None:
+    good = version(engine)
+    (models / "current").write_text(name)
+    engine.look()
+    assert version(engine) == good
+    assert engine.refused == 1
+
+
+def test_a_repaired_bundle_is_taken_up(models: Path, engine: Engine) -> None:
+    new = publish_tiny(models, tiny_draft(threshold=0.3))
+    whole = (new / "model.onnx").read_bytes()
+    flip_a_byte(new / "model.onnx")
+    engine.look()
+    (new / "model.onnx").write_bytes(whole)
+    engine.look()
+    assert version(engine) == new.name
+    assert engine.complaint is None
+
+
+def test_at_start_the_last_good_bundle_stands_in_for_a_bad_one(models: Path) -> None:
+    good = (models / "current").read_text().strip()
+    flip_a_byte(publish_tiny(models, tiny_draft(threshold=0.3)) / "model.onnx")
+    engine = Engine(models, default=models / "default")
+    engine.look()
+    assert version(engine) == good
+    assert engine.complaint
+
+
+def test_without_a_models_folder_the_default_is_served(models: Path, tmp_path: Path) -> None:
+    default = tmp_path / "default"
+    shutil.copytree(models / (models / "current").read_text().strip(), default)
+    engine = Engine(tmp_path / "nothing", default=default)
+    engine.look()
+    assert engine.model is not None
+    assert engine.complaint is None
+
+
+def test_a_service_without_a_model_is_not_ready_until_one_comes(
+    tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Engine.__init__, "__defaults__", (tmp_path / "none",))
+    models = tmp_path / "models"
+    client = start(ready=False, models=models, poll_seconds=0.05)
+    assert client.get("/livez").status_code == 200
+    assert client.get("/readyz").status_code == 503
+    assert client.post("/predict", content=NORMAL_LIKE).json()["type"].endswith("not-ready")
+    publish_tiny(models)
+    wait_until(lambda: client.get("/readyz").status_code == 200)
+
+
+def test_a_swap_fails_no_request(models: Path, start: Start) -> None:
+    client = start(models=models, poll_seconds=0.05)
+    for step in range(3):
+        new = publish_tiny(models, tiny_draft(threshold=0.3 + step / 10)).name
+        wait_until(lambda new=new: answering_version(client) == new)
+    assert "xray_model_swaps_total 3.0" in client.get("/metrics").text
+
+
+def answering_version(client: httpx.Client) -> str:
+    response = client.post("/predict", content=NORMAL_LIKE)
+    assert response.status_code == 200
+    return str(response.json()["model"]["version"])

@@ -1,0 +1,161 @@
+"""`python -m service screen`: folders of any size, resumable."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from service import folders
+from service.folders import screen_folders
+from service.settings import Settings
+from tests.service.tiny_bundle import NORMAL_LIKE, PNEUMONIA_LIKE, publish_tiny, tiny_draft
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    folder = tmp_path / "images"
+    (folder / "b" / "deep").mkdir(parents=True)
+    (folder / "__MACOSX").mkdir()
+    (folder / "a.png").write_bytes(PNEUMONIA_LIKE)
+    (folder / "b" / "n.png").write_bytes(NORMAL_LIKE)
+    (folder / "b" / "deep" / "two\nlines, and a comma.png").write_bytes(NORMAL_LIKE)
+    (folder / "notes.txt").write_text("not an image")
+    (folder / ".DS_Store").write_bytes(b"x")
+    (folder / "__MACOSX" / "a.png").write_bytes(b"x")
+    (folder / "b" / "back").symlink_to(folder)
+    return folder
+
+
+@pytest.fixture
+def settings(models: Path) -> Settings:
+    return Settings(models=models, cores=2)
+
+
+def rows(out: Path) -> list[dict[str, str]]:
+    with out.open(newline="") as file:
+        return list(csv.DictReader(file)) if out.suffix == ".csv" else [*map(json.loads, file)]
+
+
+@pytest.mark.parametrize("name", ["results.csv", "results.jsonl"])
+def test_a_row_a_file_in_order(
+    images: Path, settings: Settings, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "new" / name
+    assert screen_folders([images], out, settings, fresh=False) == 0
+    found = rows(out)
+    assert [Path(row["path"]).name for row in found] == [
+        "a.png",
+        "two\\nlines, and a comma.png",
+        "n.png",
+        "notes.txt",
+    ]
+    assert [row["label"] for row in found] == ["PNEUMONIA", "NORMAL", "NORMAL", ""]
+    assert found[3]["problem"] == "unsupported-format"
+    assert "2 NORMAL, 1 PNEUMONIA, 1 unsupported-format" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["results.csv", "results.jsonl"])
+def test_a_killed_run_goes_on_where_it_stopped(
+    images: Path, settings: Settings, tmp_path: Path, name: str
+) -> None:
+    out = tmp_path / name
+    screen_folders([images], out, settings, fresh=False)
+    whole = out.read_bytes()
+    for length in range(0, len(whole), 29):
+        out.write_bytes(whole[:length])
+        assert screen_folders([images], out, settings, fresh=False) == 0
+        assert out.read_bytes() == whole, f"after a cut at {length}"
+
+
+def test_new_files_are_added(images: Path, settings: Settings, tmp_path: Path) -> None:
+    out = tmp_path / "results.csv"
+    screen_folders([images], out, settings, fresh=False)
+    (images / "0.png").write_bytes(NORMAL_LIKE)
+    screen_folders([images], out, settings, fresh=False)
+    assert len(rows(out)) == 5
+
+
+def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(
+    images: Path,
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "results.csv"
+    whole, done = folders.screen, []
+
+    def interrupted(*arguments: object) -> object:
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(1)
+        return whole(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(folders, "screen", interrupted)
+    settings = settings.model_copy(update={"cores": 1})
+    assert screen_folders([images], out, settings, fresh=False) == 130
+    assert "Run the same command again" in capsys.readouterr().err
+    assert len(rows(out)) == 2
+    monkeypatch.setattr(folders, "screen", whole)
+    assert screen_folders([images], out, settings, fresh=False) == 0
+    assert len(rows(out)) == 4
+
+
+def test_answers_of_two_models_are_not_mixed(
+    images: Path,
+    settings: Settings,
+    models: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "results.csv"
+    screen_folders([images], out, settings, fresh=False)
+    publish_tiny(models, tiny_draft(threshold=0.3))
+    assert screen_folders([images], out, settings, fresh=False) == 2
+    assert "--fresh" in capsys.readouterr().err
+    assert screen_folders([images], out, settings, fresh=True) == 0
+    assert len(rows(out)) == 4
+
+
+@pytest.mark.parametrize("content", ["name,value\n1,2", "{}", '{"path', "path,label"])
+def test_a_file_of_somebody_else_is_left_alone(
+    images: Path, settings: Settings, tmp_path: Path, content: str
+) -> None:
+    out = tmp_path / "results.csv"
+    out.write_text(content)
+    code = screen_folders([images], out, settings, fresh=False)
+    ours = content == "path,label"  # our own first line, torn
+    assert code == (0 if ours else 2)
+    assert ours or out.read_text() == content
+
+
+def test_what_cannot_be_done_is_said(
+    images: Path, settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    for paths, out, words in (
+        ([tmp_path / "gone"], "r.csv", "No such file"),
+        ([tmp_path / "empty"], "r.csv", "No files"),
+        ([images], "r.xlsx", ".csv or .jsonl"),
+        ([images], "images/a.png/r.csv", "Cannot write"),
+    ):
+        assert screen_folders(paths, tmp_path / out, settings, fresh=False) == 2
+        assert words in capsys.readouterr().err
+
+
+def test_a_file_over_the_limit_or_unreadable_is_a_row(
+    images: Path, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = settings.model_copy(update={"body_limit": 100})
+    out = tmp_path / "results.csv"
+    read = Path.read_bytes
+
+    def unreadable(path: Path) -> bytes:
+        if path.name == "notes.txt":
+            raise PermissionError(13, "Permission denied")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", unreadable)
+    screen_folders([images], out, small, fresh=False)
+    assert {row["problem"] for row in rows(out)} == {"upload-too-large", "unreadable-file"}

@@ -1,0 +1,63 @@
+"""API keys: who comes in, and what stays open."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from service.keys import Keys
+from service.settings import Settings, SettingsInvalid
+from tests.service.conftest import Start
+from tests.service.test_refusals import expect
+from tests.service.tiny_bundle import NORMAL_LIKE
+
+HASHED = "sha256:" + hashlib.sha256(b"third").hexdigest()
+
+
+def test_a_known_key_opens_and_any_other_does_not(start: Start, tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text(f"# for the radiology department\n{HASHED}\nsecond\n\n")
+    client = start(api_keys=("first",), api_keys_file=file)
+    for key in ("first", "second", "third"):
+        headers = {"X-API-Key": key}
+        assert client.post("/predict", content=NORMAL_LIKE, headers=headers).status_code == 200
+    for wrong in ({}, {"X-API-Key": ""}, {"X-API-Key": "First"}, {"X-API-Key": HASHED}):
+        expect(client.post("/predict", content=NORMAL_LIKE, headers=wrong), 401, "key-required")
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/docs", "/openapi.json"])
+def test_probes_and_documentation_stay_open(start: Start, path: str) -> None:
+    assert start(api_keys=("key",)).get(path).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/explain"), ("POST", "/predict/batch"), ("GET", "/model"), ("GET", "/metrics")],
+)
+def test_everything_else_is_closed(start: Start, method: str, path: str) -> None:
+    expect(start(api_keys=("key",)).request(method, path), 401, "key-required")
+
+
+def test_the_document_asks_for_a_key_only_where_one_is_needed(start: Start) -> None:
+    open_to_all = start().get("/openapi.json").json()
+    closed = start(api_keys=("key",)).get("/openapi.json").json()
+    assert "securitySchemes" not in open_to_all["components"]
+    assert "401" in closed["paths"]["/predict"]["post"]["responses"]
+    assert "security" not in closed["paths"]["/livez"]["get"]
+
+
+def test_keys_are_not_kept_in_plain() -> None:
+    assert "hidden" not in repr(vars(Keys(["hidden"])))
+
+
+@pytest.mark.parametrize("key", ["sha256:", "sha256:abc", "sha256:" + "g" * 64])
+def test_a_malformed_hash_stops_the_start(key: str) -> None:
+    with pytest.raises(SettingsInvalid, match="64"):
+        Keys([key])
+
+
+def test_a_missing_or_empty_key_file_stops_the_start(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("# nothing yet\n")
+    for name in ("missing", "empty"):
+        with pytest.raises(SettingsInvalid, match=name):
+            Keys.from_settings(Settings(api_keys_file=tmp_path / name))

@@ -1,0 +1,47 @@
+"""The heatmap over the image."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from service.overlay import draw_overlay, overlay_size
+
+
+def drawn(activation: np.ndarray, grey: int = 100) -> np.ndarray:  # type: ignore[type-arg]
+    image = np.full((80, 60), grey, np.uint8)
+    overlay = draw_overlay(image, activation.astype(np.float32), (60, 80))
+    return np.asarray(Image.open(io.BytesIO(overlay.png))).astype(int)
+
+
+def test_colour_lies_where_the_evidence_is() -> None:
+    activation = np.zeros((7, 7))
+    activation[1, 5] = 3.0
+    picture = drawn(activation)
+    colour = picture.max(axis=2) - picture.min(axis=2)
+    row, column = np.unravel_index(colour.argmax(), colour.shape)
+    assert row == pytest.approx(80 * 1.5 / 7, abs=8)
+    assert column == pytest.approx(60 * 5.5 / 7, abs=6)
+
+
+def test_without_evidence_the_image_stays_grey() -> None:
+    assert (drawn(np.full((7, 7), -2.0)) == 100).all()
+
+
+def test_negative_evidence_is_cut_away() -> None:
+    activation = np.zeros((7, 7))
+    activation[6, 6] = 1.0
+    with_negative = activation.copy()
+    with_negative[:3, :3] = -50.0
+    assert (drawn(activation) == drawn(with_negative)).all()
+
+
+@pytest.mark.parametrize(
+    ("own", "drawn_at"),
+    [((640, 480), (640, 480)), ((2048, 1024), (1024, 512)), ((100, 40_000), (3, 1024))],
+)
+def test_an_overlay_has_its_images_size_up_to_a_limit(
+    own: tuple[int, int], drawn_at: tuple[int, int]
+) -> None:
+    assert overlay_size(*own) == drawn_at

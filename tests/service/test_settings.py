@@ -1,0 +1,97 @@
+"""Settings: read from the environment, refused when wrong."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from service.cores import usable_cores
+from service.settings import Settings, SettingsInvalid, read_settings
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name == "PORT" or name.startswith("XRAY_"):
+            monkeypatch.delenv(name)
+
+
+def test_defaults_serve_on_this_machine_only() -> None:
+    settings = read_settings()
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+    assert settings.cores >= 1
+    assert settings.api_keys == settings.cors_origins == ()
+
+
+def test_values_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "PORT": "9001",
+        "XRAY_MODELS": "/srv/models",
+        "XRAY_BODY_LIMIT": "2MiB",
+        "XRAY_API_KEYS": "one, two",
+        "XRAY_ROOT_PATH": "/xray/",
+    }.items():
+        monkeypatch.setenv(name, value)
+    settings = read_settings()
+    assert settings.port == 9001
+    assert settings.models == Path("/srv/models")
+    assert settings.body_limit == 2 * 2**20
+    assert settings.api_keys == ("one", "two")
+    assert settings.root_path == "/xray"
+
+
+def test_the_own_variable_outweighs_the_platforms(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "9001")
+    monkeypatch.setenv("XRAY_PORT", "9002")
+    assert read_settings().port == 9002
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("XRAY_PORT", "abc"),
+        ("PORT", "70000"),
+        ("XRAY_CORES", "0"),
+        ("XRAY_BODY_LIMIT", "lots"),
+        ("XRAY_ROOT_PATH", "xray"),
+        ("XRAY_LOG_LEVEL", "loud"),
+        ("XRAY_ANSWER_SECONDS", "-1"),
+        ("XRAY_API_KEY", "a typing error"),
+    ],
+)
+def test_a_wrong_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsInvalid, match=name):
+        read_settings()
+
+
+def test_all_complaints_come_at_once_and_keys_are_not_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("XRAY_CORES", "none")
+    monkeypatch.setenv("XRAY_QUEUE", "0")
+    monkeypatch.setenv("XRAY_API_KEYS", "secret")
+    with pytest.raises(SettingsInvalid) as invalid:
+        read_settings()
+    assert "XRAY_CORES" in str(invalid.value)
+    assert "XRAY_QUEUE" in str(invalid.value)
+    assert "secret" not in str(invalid.value)
+
+
+def test_every_setting_says_what_it_is() -> None:
+    assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_cores_are_counted_by_the_containers_quota(tmp_path: Path) -> None:
+    assert usable_cores(tmp_path) == len(os.sched_getaffinity(0))
+    (tmp_path / "cpu.max").write_text("max 100000\n")
+    assert usable_cores(tmp_path) == len(os.sched_getaffinity(0))
+    (tmp_path / "cpu.max").write_text("50000 100000\n")
+    assert usable_cores(tmp_path) == 1
+
+
+def test_cores_are_counted_by_the_older_quota_too(tmp_path: Path) -> None:
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("100000\n")
+    (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
+    assert usable_cores(tmp_path) == 1

@@ -1,0 +1,103 @@
+"""Reading a body: limits of size and time, and callers who dawdle or vanish."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from starlette.requests import Request
+from starlette.types import Message
+
+from service.budget import ByteBudget
+from service.capacity import ClientGone
+from service.problems import OVERLOADED, UPLOAD_TOO_LARGE, UPLOAD_TOO_SLOW, Problem
+from service.settings import Settings
+from service.uploads import Upload
+
+BUDGET = 10_000
+
+
+def request(receive: Callable[[], Awaitable[Message]], **headers: str) -> Request:
+    pairs = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    return Request({"type": "http", "method": "POST", "path": "/", "headers": pairs}, receive)
+
+
+def arriving(*chunks: bytes, pause: float = 0) -> Callable[[], Awaitable[Message]]:
+    """A caller who sends these chunks, each after a pause, and the end with the last one."""
+    left = list(chunks)
+
+    async def receive() -> Message:
+        await asyncio.sleep(pause)
+        chunk = left.pop(0)
+        return {"type": "http.request", "body": chunk, "more_body": bool(left)}
+
+    return receive
+
+
+def read(
+    receive: Callable[[], Awaitable[Message]], limit: int = 5000, **settings: Any
+) -> tuple[bytes, ByteBudget]:
+    budget = ByteBudget(BUDGET)
+
+    async def run() -> bytes:
+        with Upload(request(receive), limit, budget, Settings(**settings)) as upload:
+            return await upload.whole()
+
+    try:
+        return asyncio.run(run()), budget
+    finally:
+        assert budget.taken == 0, "the budget is given back whatever happened"
+
+
+def refused(receive: Callable[[], Awaitable[Message]], **options: Any) -> Problem:
+    with pytest.raises(Problem) as problem:
+        read(receive, **options)
+    return problem.value
+
+
+def test_chunks_are_put_together() -> None:
+    assert read(arriving(b"ab", b"", b"cd"))[0] == b"abcd"
+
+
+def test_the_limit_holds_while_reading() -> None:
+    assert refused(arriving(*[bytes(1000)] * 6)).kind is UPLOAD_TOO_LARGE
+
+
+def test_an_announced_length_is_refused_before_reading() -> None:
+    async def receive() -> Message:
+        raise AssertionError("nothing should be read")
+
+    with pytest.raises(Problem) as problem:
+        Upload(request(receive, content_length="5001"), 5000, ByteBudget(BUDGET), Settings())
+    assert problem.value.kind is UPLOAD_TOO_LARGE
+
+
+def test_the_shared_memory_is_limited() -> None:
+    assert refused(arriving(bytes(BUDGET + 1)), limit=20_000).kind is OVERLOADED
+
+
+def test_a_byte_now_and_then_is_cut_off() -> None:
+    drip = arriving(*[b"x"] * 1000, pause=0.03)
+    problem = refused(drip, upload_grace_seconds=0.2, upload_minimum_rate=1000)
+    assert problem.kind is UPLOAD_TOO_SLOW
+    assert problem.headers["Connection"] == "close"
+
+
+def test_a_slow_but_steady_upload_goes_through() -> None:
+    steady = arriving(*[bytes(100)] * 10, pause=0.05)
+    body, _ = read(steady, upload_grace_seconds=0.2, upload_minimum_rate=300)
+    assert len(body) == 1000
+
+
+def test_there_is_a_limit_for_the_whole_upload() -> None:
+    steady = arriving(*[bytes(100)] * 100, pause=0.02)
+    problem = refused(steady, limit=100_000, upload_seconds=0.2, upload_minimum_rate=1)
+    assert problem.kind is UPLOAD_TOO_SLOW
+
+
+def test_a_caller_who_hangs_up_is_noticed() -> None:
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    with pytest.raises(ClientGone):
+        read(receive)
