@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 QUICK_TRAINING = [
-    *("--epochs=1", "--no-test", "--limit=12"),
+    *("--epochs=1", "--no-test", "--limit=24", "--validation-share=0.3"),
     *("--refusal-images=8", "--resamples=20", "--samples=1"),
 ]
 """Options of `python -m trainer fit` for phantoms: the whole path, in seconds."""

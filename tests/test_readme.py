@@ -57,7 +57,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / "models" / "default", path / "models" / "default")
     (path / ".venv").symlink_to(sys.prefix)
     rng = np.random.default_rng(4)
-    write_kaggle_folder(path / "chest_xray", rng, train=(12, 12), val=(1, 1), test=(3, 3), size=96)
+    write_kaggle_folder(path / "chest_xray", rng, train=(24, 24), val=(1, 1), test=(3, 3), size=96)
     for command in commands():
         for name in re.findall(r"@([\w./-]+\.(?:jpe?g|png))", command):
             Image.fromarray(chest_phantom(rng, pneumonia=True, size=300)).save(path / name)

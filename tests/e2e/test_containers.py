@@ -46,7 +46,7 @@ def compose(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
         pytest.skip(reason)
     data = tmp_path_factory.mktemp("data") / "chest_xray"
     rng = np.random.default_rng(6)
-    write_kaggle_folder(data, rng, train=(12, 12), val=(1, 1), test=(3, 3), size=96)
+    write_kaggle_folder(data, rng, train=(24, 24), val=(1, 1), test=(3, 3), size=96)
     for path in [data, *data.parents][:3]:
         path.chmod(0o755)  # the container's user is another one
     environment = os.environ | {"PORT": "0", "DATA": str(data)}
