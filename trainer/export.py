@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import onnxruntime
 from numpy.typing import NDArray
 
 from shared.manifest import CHEST_XRAY_HEAD, PNEUMONIA_HEAD, VIRAL_HEAD
@@ -87,6 +88,8 @@ def export_onnx(model: "keras.Model", path: Path) -> None:
     try:
         with _quiet():
             served.export(str(path), format="onnx", verbose=False)
+            _split_means(path)
+            onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     except OSError:
         raise
     except Exception as error:  # the converter raises anything
@@ -94,7 +97,6 @@ def export_onnx(model: "keras.Model", path: Path) -> None:
             f"The network cannot be written as ONNX ({type(error).__name__}: {error}). It must "
             "consist of Keras' own layers; layers that draw at random must not be among them."
         ) from error
-    _split_means(path)
 
 
 def check_equal(model: "keras.Model", path: Path, images: NDArray[np.uint8]) -> float:
@@ -148,7 +150,7 @@ def _adapted(model: "keras.Model") -> "keras.Model":
         x = keras.layers.Resizing(height, width)(x)
     if channels == 3:
         x = keras.layers.Concatenate()([x, x, x])
-    answer = model(x)
+    answer = model(x, training=False)
     answer = answer[0] if isinstance(answer, (list, tuple)) else answer
     p = keras.ops.clip(answer[..., -1:], 1e-7, 1 - 1e-7)
     return keras.Model(source, {"logits": keras.ops.log(p / (1 - p))})

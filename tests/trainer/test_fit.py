@@ -1,0 +1,279 @@
+"""`fit` from the outside: what it publishes, and that a run stopped at any moment can go on."""
+
+import csv
+import json
+import re
+import shutil
+import signal
+import subprocess
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from shared.bundle import Bundle, current, open_bundle
+from tests.trainer.conftest import ROOT, TINY, TinyRun, command, trainer
+from trainer.calibration import calibrated
+from trainer.dataset import find_dataset, load_split
+from trainer.inference import predict
+
+
+class Page(HTMLParser):
+    """What a report links to and shows."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.sections: list[str] = []
+        self.images: list[str] = []
+        self.links: list[str] = []
+        self.drawings = 0
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        if tag == "section":
+            self.sections.append(found.get("id") or "")
+        if tag == "img":
+            self.images.append(found.get("src") or "")
+        if tag == "svg":
+            self.drawings += 1
+        self.links += [
+            v or "" for k, v in attrs if k in ("src", "href", "xlink:href") and tag != "img"
+        ]
+
+
+def published(models: Path) -> Bundle:
+    path = current(models)
+    assert path is not None
+    return open_bundle(path)
+
+
+def test_run_says_what_it_found_and_did(tiny_run: TinyRun) -> None:
+    for part in (
+        "normal + ",
+        "epoch 3/3",
+        "ONNX equals .h5",
+        "accuracy",
+        "Done",
+    ):
+        assert part in tiny_run.output
+    assert "Traceback" not in tiny_run.output
+
+
+def test_bundle_is_whole(tiny_run: TinyRun) -> None:
+    manifest = tiny_run.bundle.manifest
+    assert set(manifest.files) == {
+        "model.h5",
+        "model.onnx",
+        "report.html",
+        "MODEL_CARD.md",
+        "history.csv",
+    }
+    assert manifest.heads == ("pneumonia", "viral", "chest_xray")
+    assert manifest.heatmap
+    assert manifest.refusal is not None
+    assert manifest.unfamiliar is not None
+    assert manifest.cause_calibration is not None
+    assert manifest.operating_point.rule == "cost=2"
+    assert manifest.evaluated_on == "test: 16 images of 10 patients"
+    assert manifest.counts == {"NORMAL": 8, "PNEUMONIA": 8}
+    for name in ("accuracy", "precision", "recall", "specificity", "f1", "roc_auc", "ece"):
+        metric = manifest.metrics[name]
+        assert 0 <= metric.low <= metric.value <= metric.high <= 1
+    assert manifest.data.counts["train"]["NORMAL"] + manifest.data.counts["validation"][
+        "NORMAL"
+    ] == len(list((tiny_run.data / "train" / "NORMAL").iterdir()))
+    assert manifest.training["recipe"]["epochs"] == 3
+    assert manifest.training["options"]["seed"] == 0
+    assert manifest.training["versions"]["keras"]
+    text = (tiny_run.bundle.path / "model.json").read_text()
+    assert str(tiny_run.data) not in text
+    assert "person" not in text
+
+
+def test_manifest_figures_are_those_of_the_served_graph(tiny_run: TinyRun) -> None:
+    manifest = tiny_run.bundle.manifest
+    test, _ = load_split(find_dataset(tiny_run.data), "test")
+    logits = predict(tiny_run.bundle.file("model.onnx"), test.images).logits
+    p = calibrated(logits[:, 0], manifest.calibration)
+    called = p >= manifest.operating_point.threshold
+    assert manifest.metrics["accuracy"].value == pytest.approx((called == test.labels).mean())
+    assert manifest.confusion_matrix == tuple(
+        tuple(int(((test.labels == t) & (called == a)).sum()) for a in (0, 1)) for t in (0, 1)
+    )
+
+
+def test_h5_loads_plainly_and_answers_first_with_the_probability(tiny_run: TinyRun) -> None:
+    from trainer.backend import load_keras
+
+    load_keras()
+    import keras
+
+    from shared.preprocessing import scale
+
+    test, _ = load_split(find_dataset(tiny_run.data), "test")
+    model = keras.models.load_model(tiny_run.bundle.file("model.h5"), compile=False)
+    first = np.asarray(model(scale(test.images), training=False)[0])
+    logits = predict(tiny_run.bundle.file("model.onnx"), test.images).logits[:, 0]
+    np.testing.assert_allclose(first[:, 0], 1 / (1 + np.exp(-logits)), atol=1e-4)
+
+
+def test_report_is_self_contained_and_complete(tiny_run: TinyRun) -> None:
+    text = tiny_run.bundle.file("report.html").read_text()
+    page = Page(text)
+    assert page.sections == [
+        "figures",
+        "decision",
+        "curves",
+        "confusion",
+        "reliability",
+        "training",
+        "samples",
+        "mistakes",
+        *(["heatmaps"] if "heatmaps" in page.sections else []),
+        "data",
+        "recipe",
+    ]
+    assert page.drawings >= 8
+    assert len(page.images) >= 2 * 2 * 2  # two samples of each class, each with its heatmap
+    assert all(source.startswith("data:image/jpeg;base64,") for source in page.images)
+    assert all(link.startswith(("#", "data:image/png;base64,")) for link in page.links)
+    assert not re.search(r"url\((?!#)", text)
+    assert "Leakage" in text
+
+
+def test_model_card_header_holds_the_figures(tiny_run: TinyRun) -> None:
+    text = tiny_run.bundle.file("MODEL_CARD.md").read_text()
+    header = yaml.safe_load(text.split("---")[1])
+    [test] = [r for r in header["model-index"][0]["results"] if r["dataset"]["name"] == "test"]
+    figures = {m["type"]: m["value"] for m in test["metrics"]}
+    accuracy = tiny_run.bundle.manifest.metrics["accuracy"]
+    assert figures["accuracy"] == pytest.approx(accuracy.value, abs=1e-4)
+    for part in ("Intended use", "CC BY 4.0", "Adults", "Lateral", "tubes", "never a diagnosis"):
+        assert part in text
+
+
+def test_history_has_every_epoch(tiny_run: TinyRun) -> None:
+    with tiny_run.bundle.file("history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["member"], float(row["epoch"])) for row in rows] == [
+        ("1", 1),
+        ("1", 2),
+        ("1", 3),
+    ]
+    assert all(float(row["loss"]) > 0 and float(row["val_loss"]) > 0 for row in rows)
+
+
+def wait_for_checkpoint(process: subprocess.Popen[str], run_folder: Path, after: float) -> None:
+    """Wait until the run has written a checkpoint later than `after` (0: any)."""
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline:
+        for path in run_folder.glob("*/member-1/checkpoint.npz"):
+            if path.stat().st_mtime > after:
+                return
+        assert process.poll() is None, "the run ended before it could be stopped"
+        time.sleep(0.01)
+    raise AssertionError("no checkpoint within five minutes")
+
+
+@pytest.mark.slow
+def test_stopped_twice_and_resumed_equals_unbroken(tiny_run: TinyRun, tmp_path: Path) -> None:
+    """Ctrl-C after the first epoch, kill -9 after the second, and the same figures at the end."""
+    models = tmp_path / "models"
+    runs = models / ".trainer" / "runs"
+    options = ("fit", "--models", models)
+
+    def start(*more: str | Path) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            command((*options, *more)),
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    with start("--data", tiny_run.data, *TINY) as first:
+        wait_for_checkpoint(first, runs, 0)
+        first.send_signal(signal.SIGINT)
+        _, errors = first.communicate(timeout=120)
+    assert first.returncode == 130, errors
+    assert f"--models {models} --resume" in errors
+    assert "Traceback" not in errors
+    assert current(models) is None
+
+    [checkpoint] = runs.glob("*/member-1/checkpoint.npz")
+    with start("--resume") as second:
+        wait_for_checkpoint(second, runs, checkpoint.stat().st_mtime)
+        second.kill()
+        second.communicate()
+    assert current(models) is None
+
+    done = trainer(*options, "--resume")
+    assert done.returncode == 0, done.stderr
+    resumed, unbroken = published(models), tiny_run.bundle
+    histories = []
+    for bundle in (resumed, unbroken):
+        with bundle.file("history.csv").open() as file:
+            histories.append([{**row, "seconds": "0"} for row in csv.DictReader(file)])
+    for one, other in zip(*histories, strict=True):
+        for name, value in one.items():
+            assert float(value) == pytest.approx(float(other[name]), rel=1e-3, abs=1e-3), name
+    for name, metric in unbroken.manifest.metrics.items():
+        assert resumed.manifest.metrics[name].value == pytest.approx(metric.value, abs=5e-3), name
+    assert resumed.manifest.operating_point.threshold == pytest.approx(
+        unbroken.manifest.operating_point.threshold, abs=5e-3
+    )
+
+
+def test_resume_after_training_goes_straight_to_publishing(
+    tiny_run: TinyRun, tmp_path: Path
+) -> None:
+    [run] = (tiny_run.models / ".trainer" / "runs").iterdir()
+    copy = tmp_path / "models" / ".trainer" / "runs" / run.name
+    shutil.copytree(run, copy)
+    state = json.loads((copy / "run.json").read_text())
+    state["published"] = None
+    (copy / "run.json").write_text(json.dumps(state))
+    changed = trainer("fit", "--models", tmp_path / "models", "--resume", "--epochs", "9")
+    assert changed.returncode == 1
+    assert "--epochs 9 differs from the recipe of the run to be resumed, 3" in changed.stderr
+    done = trainer("fit", "--models", tmp_path / "models", "--resume")
+    assert done.returncode == 0, done.stderr
+    assert "trained already" in done.stdout
+    assert "epoch" not in done.stderr
+    again = published(tmp_path / "models").manifest
+    assert again.metrics == tiny_run.bundle.manifest.metrics
+
+
+def test_nothing_to_resume_is_said(tiny_run: TinyRun) -> None:
+    done = trainer("fit", "--models", tiny_run.models, "--resume")
+    assert done.returncode == 1
+    assert "no unfinished run" in done.stderr
+
+
+@pytest.mark.slow
+def test_ensemble_without_test_and_without_pictures(phantoms: Path, tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    done = trainer(
+        *("fit", "--data", phantoms, "--models", models, *TINY, "--epochs", "1", "--members", "2"),
+        *("--no-test", "--no-report-images", "--holdout", "swapped", "--rule", "sensitivity=0.9"),
+        *("--refusal-images", "0", "--external", f"elsewhere={phantoms / 'test'}"),
+    )
+    assert done.returncode == 0, done.stderr
+    bundle = published(models)
+    assert bundle.manifest.evaluated_on is not None
+    assert bundle.manifest.evaluated_on.startswith("validation")
+    assert bundle.manifest.refusal is None
+    assert bundle.manifest.heads == ("pneumonia", "viral")
+    assert bundle.manifest.operating_point.rule == "sensitivity=0.9"
+    text = bundle.file("report.html").read_text()
+    assert "What the ensemble buys" in text
+    assert "member 2" in text
+    assert "elsewhere" in text
+    assert not Page(text).images
+    assert "person" not in text
+    with bundle.file("history.csv").open() as file:
+        assert [row["member"] for row in csv.DictReader(file)] == ["1", "2"]
