@@ -27,6 +27,7 @@ from tqdm import tqdm
 
 from shared.preprocessing import scale
 from trainer.batches import TrainingBatches
+from trainer.console import duration
 from trainer.dataset import Split
 from trainer.fused import fast_normalisation
 from trainer.network import build_network, training_view
@@ -34,6 +35,7 @@ from trainer.recipe import Recipe
 
 Weights = list[NDArray[Any]]
 CHECKPOINT = "checkpoint.npz"
+_SETTLED, _TIMED = 5, 20  # batches: the first are slow, as the graph is built; the next are timed
 
 
 class ResumeMismatch(Exception):
@@ -236,6 +238,8 @@ class _Progress(keras.callbacks.Callback):  # type: ignore[misc]
     def __init__(self, epochs: int, steps: int, done: int, shown: bool, label: str) -> None:
         super().__init__()
         self.epochs, self.shown = epochs, shown
+        self.left = (epochs - done) * steps
+        self.batches = 0
         self.bar = tqdm(
             total=epochs * steps,
             initial=done * steps,
@@ -248,6 +252,12 @@ class _Progress(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self.bar.update()
+        self.batches += 1
+        if self.batches == _SETTLED:
+            self.since = time.monotonic()
+        if self.batches == _SETTLED + _TIMED and self.shown:
+            seconds = (time.monotonic() - self.since) / _TIMED * (self.left - self.batches)
+            tqdm.write(f"training will take about {duration(seconds)}", file=sys.stderr)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self.shown and logs:

@@ -1,0 +1,325 @@
+"""What users get wrong: one clear message with the path and the remedy, and never half a bundle."""
+
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shared.bundle import current
+from tests.trainer.conftest import ROOT, TINY, TinyRun, command, trainer
+
+QUICK = (*TINY, "--epochs", "1", "--refusal-images", "0", "--no-test")
+
+
+def refused(done: subprocess.CompletedProcess[str], *parts: str | Path) -> None:
+    """Check that the command failed with one message that holds these parts."""
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    [line] = [line for line in done.stderr.splitlines() if line.strip()]
+    assert line.startswith("error: ")
+    for part in parts:
+        assert str(part) in line, line
+
+
+@pytest.fixture
+def data(phantoms: Path, tmp_path: Path) -> Path:
+    """Phantoms that a test may damage."""
+    return Path(shutil.copytree(phantoms, tmp_path / "data"))
+
+
+Damage = Callable[[Path], None]
+
+
+def remove_class(data: Path) -> None:
+    shutil.rmtree(data / "train" / "NORMAL")
+
+
+def empty_class(data: Path) -> None:
+    remove_class(data)
+    (data / "train" / "NORMAL").mkdir()
+
+
+def remove_test(data: Path) -> None:
+    shutil.rmtree(data / "test")
+
+
+def empty_test_class(data: Path) -> None:
+    for path in (data / "test" / "PNEUMONIA").iterdir():
+        path.unlink()
+
+
+def break_most(data: Path) -> None:
+    for path in sorted((data / "train" / "PNEUMONIA").iterdir())[5:]:
+        path.write_bytes(b"\xff\xd8\xff\xe0 cut")
+
+
+def keep_one_patient(data: Path) -> None:
+    for path in (data / "train" / "NORMAL").iterdir():
+        if "-0001." not in path.name:
+            path.unlink()
+    for path in sorted((data / "train" / "NORMAL").iterdir())[2:]:
+        path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("damage", "parts"),
+    [
+        (remove_class, ("train/NORMAL is missing or empty", "put X-rays")),
+        (empty_class, ("train/NORMAL is missing or empty", "put X-rays")),
+        (remove_test, ("test is missing or empty", "--no-test")),
+        (empty_test_class, ("test/PNEUMONIA is missing or empty", "--no-test")),
+        (break_most, ("train/PNEUMONIA", "19 of 24 files", "again")),
+        (keep_one_patient, ("Only 2 patients in the class NORMAL", "--validation-share")),
+    ],
+)
+def test_unusable_data(damage: Damage, parts: tuple[str, ...], data: Path, tmp_path: Path) -> None:
+    damage(data)
+    models = tmp_path / "models"
+    refused(trainer("fit", "--data", data, "--models", models, *TINY), data, *parts)
+    assert current(models) is None
+    assert not [p for p in models.iterdir() if p.name != ".trainer"]
+
+
+def test_data_that_is_not_there(tmp_path: Path) -> None:
+    refused(
+        trainer("fit", "--data", tmp_path / "none", "--models", tmp_path),
+        tmp_path / "none",
+        "does not exist",
+        "download",
+    )
+    refused(trainer("fit", "--models", tmp_path), "--data is missing", "--resume")
+
+
+@pytest.mark.parametrize("option", ["--models", "--work"])
+def test_folder_that_cannot_be_written(option: str, phantoms: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    folder = tmp_path / "file" / "folder"
+    refused(
+        trainer("fit", "--data", phantoms, "--models", tmp_path / "models", option, folder),
+        folder,
+        "cannot be written",
+        option,
+    )
+
+
+def test_full_disk_leaves_no_half_bundle_and_the_run_can_go_on(
+    phantoms: Path, tmp_path: Path
+) -> None:
+    """A limit on the size of files makes the report, the largest of the late ones, fail."""
+    models = tmp_path / "models"
+    done = subprocess.run(
+        command(
+            (
+                "fit",
+                "--data",
+                phantoms,
+                "--models",
+                models,
+                *QUICK,
+                "--limit",
+                "8",
+                "--samples",
+                "9",
+            )
+        ),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (900_000, 900_000)),
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert "error: " in done.stderr
+    assert "space" in done.stderr
+    assert current(models) is None
+    assert [p.name for p in models.iterdir()] == [".trainer"]
+    again = trainer("fit", "--models", models, "--resume")
+    assert again.returncode == 0, again.stderr
+    assert "trained already" in again.stdout
+    assert current(models) is not None
+
+
+def test_full_disk_while_decoding(phantoms: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        command(("fit", "--data", phantoms, "--models", tmp_path / "models", *QUICK)),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
+    )
+    refused(done, tmp_path / "models" / ".trainer" / "cache", "MB needed", "Free some space")
+
+
+def test_broken_and_foreign_files_are_listed_and_the_run_goes_on(
+    data: Path, tmp_path: Path
+) -> None:
+    victim = sorted((data / "train" / "PNEUMONIA").iterdir())[0]
+    victim.write_bytes(victim.read_bytes()[:900])
+    (data / "train" / "NORMAL" / "notes.txt").write_text("read me")
+    done = trainer("fit", "--data", data, "--models", tmp_path / "models", *QUICK)
+    assert done.returncode == 0, done.stderr
+    assert f"train/PNEUMONIA/{victim.name}: " in done.stdout
+    assert "train/NORMAL/notes.txt: " in done.stdout
+    assert "2 unreadable files skipped" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        (("--rule", "best"), ("unknown rule 'best'", "sensitivity=0.97")),
+        (("--rule", "sensitivity=7"), ("'sensitivity=7'", "below 1")),
+        (("--holdout", "random"), ("holdout: received 'random'", "swapped")),
+        (("--validation-share", "0.9"), ("validation_share: received 0.9",)),
+        (("--epochs", "0"), ("epochs: received 0", "1 or more")),
+        (("--widths", "8-8"), ("widths: received '8-8'",)),
+    ],
+)
+def test_values_out_of_range(
+    options: tuple[str, ...], parts: tuple[str, ...], phantoms: Path, tmp_path: Path
+) -> None:
+    refused(trainer("fit", "--data", phantoms, "--models", tmp_path, *options), *parts)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "COMMAND"),
+        (("fit", "--learning-rat", "x"), "invalid float value"),
+        (("fit", "--colour"), "unrecognized arguments: --colour"),
+        (("evaluate",), "--data"),
+    ],
+)
+def test_wrong_usage(arguments: tuple[str, ...], message: str) -> None:
+    done = trainer(*arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+@pytest.mark.parametrize("name", ["", "fit", "evaluate", "export", "download"])
+def test_help_needs_no_deep_learning_library(name: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "trainer", *name.split(), "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "usage: python -m trainer" in done.stdout
+    for library in ("tensorflow", "keras", "sklearn", "cv2", "matplotlib"):
+        assert f"| {library}\n" not in done.stderr
+
+
+def test_every_option_has_help_with_its_default() -> None:
+    text = " ".join(trainer("fit", "--help").stdout.split())
+    for option in ("--seed", "--rule", "--members", "--epochs", "--learning-rate", "--rotation"):
+        found = text.split(f" {option} ", 2)[-1]
+        assert "default" in found[:1000], option
+
+
+class TestEvaluate:
+    """`evaluate` on a published bundle."""
+
+    def test_figures_are_those_of_the_manifest(self, tiny_run: TinyRun, tmp_path: Path) -> None:
+        import json
+
+        report, figures = tmp_path / "report.html", tmp_path / "figures.json"
+        done = trainer(
+            *("evaluate", "--bundle", tiny_run.models, "--data", tiny_run.data),
+            *("--resamples", "50", "--report", report, "--json", figures),
+            *("--external", f"val={tiny_run.data / 'val'}"),
+            *("--not-chest", f"same={tiny_run.data / 'val'}"),
+        )
+        assert done.returncode == 0, done.stderr
+        found = json.loads(figures.read_text())
+        manifest = tiny_run.bundle.manifest
+        assert found["version"] == manifest.version
+        test = found["sets"]["test"]
+        for name, metric in manifest.metrics.items():
+            assert test["metrics"][name]["value"] == pytest.approx(metric.value), name
+        assert np.sum(test["confusion_matrix"]) == 16
+        assert found["sets"]["val"]["images"] == 4
+        assert 0 <= found["not_a_chest_xray_refused"]["same"]["value"] <= 1
+        assert "<html" in report.read_text()
+
+    def test_bundle_that_does_not_verify(self, tiny_run: TinyRun, tmp_path: Path) -> None:
+        copy = Path(shutil.copytree(tiny_run.bundle.path, tmp_path / "bundle"))
+        content = bytearray((copy / "model.onnx").read_bytes())
+        content[len(content) // 2] ^= 1
+        (copy / "model.onnx").write_bytes(content)
+        refused(
+            trainer("evaluate", "--bundle", copy, "--data", tiny_run.data), copy, "does not match"
+        )
+
+    def test_no_bundle_and_unclear_split(self, tiny_run: TinyRun, data: Path) -> None:
+        refused(trainer("evaluate", "--bundle", data, "--data", data), data, "neither a bundle")
+        shutil.rmtree(data / "test")
+        refused(trainer("evaluate", "--bundle", tiny_run.models, "--data", data), data, "--split")
+
+
+class TestExport:
+    """`export` of a bare .h5."""
+
+    def test_own_network_in_a_bundle_keeps_its_decision(
+        self, tiny_run: TinyRun, tmp_path: Path
+    ) -> None:
+        done = trainer(
+            *("export", tiny_run.bundle.file("model.h5"), "--models", tmp_path),
+            *("--data", tiny_run.data, "--resamples", "20"),
+        )
+        assert done.returncode == 0, done.stderr
+        from shared.bundle import open_bundle
+
+        path = current(tmp_path)
+        assert path is not None
+        manifest = open_bundle(path).manifest
+        before = tiny_run.bundle.manifest
+        assert manifest.operating_point == before.operating_point
+        assert manifest.calibration == before.calibration
+        assert manifest.refusal == before.refusal
+        assert manifest.heads == before.heads
+        assert manifest.metrics["roc_auc"].value == pytest.approx(before.metrics["roc_auc"].value)
+
+    def test_bare_network_gets_threshold_one_half_or_a_calibrated_one(
+        self, tiny_run: TinyRun, tmp_path: Path
+    ) -> None:
+        from shared.bundle import open_bundle
+
+        h5 = tmp_path / "bare.h5"
+        shutil.copyfile(tiny_run.bundle.file("model.h5"), h5)
+        done = trainer("export", h5, "--models", tmp_path / "plain")
+        assert done.returncode == 0, done.stderr
+        path = current(tmp_path / "plain")
+        assert path is not None
+        plain = open_bundle(path).manifest
+        assert (plain.operating_point.threshold, plain.operating_point.rule) == (0.5, "fixed=0.5")
+        assert (plain.refusal, plain.metrics, plain.evaluated_on) == (None, {}, None)
+        done = trainer(
+            *("export", h5, "--models", tmp_path / "fitted", "--data", tiny_run.data),
+            *("--calibrate-on", "train", "--rule", "balanced", "--resamples", "20"),
+        )
+        assert done.returncode == 0, done.stderr
+        path = current(tmp_path / "fitted")
+        assert path is not None
+        fitted = open_bundle(path).manifest
+        assert fitted.operating_point.rule == "balanced"
+        assert fitted.calibration.temperature != 1
+        assert fitted.evaluated_on is not None
+        assert fitted.evaluated_on.startswith("test")
+
+    def test_no_network(self, tmp_path: Path) -> None:
+        (tmp_path / "text.h5").write_text("no network")
+        refused(
+            trainer("export", tmp_path / "text.h5", "--models", tmp_path / "models"),
+            tmp_path / "text.h5",
+            "not a Keras model",
+        )
+        assert current(tmp_path / "models") is None
