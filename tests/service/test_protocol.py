@@ -1,0 +1,172 @@
+"""One connection, treated badly: raw sockets against the service."""
+
+import contextlib
+import json
+import socket
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from service.protocol import HEADERS_LIMIT
+from tests.service.conftest import Start, wait_until
+from tests.service.tiny_bundle import NORMAL_LIKE, PNEUMONIA_LIKE
+
+
+@contextlib.contextmanager
+def connection(client: httpx.Client) -> Iterator[socket.socket]:
+    with socket.create_connection(("127.0.0.1", client.base_url.port or 0)) as connected:
+        connected.settimeout(30)
+        yield connected
+
+
+def answer(connected: socket.socket) -> bytes:
+    """All that comes until the service closes the connection."""
+    received = b""
+    with contextlib.suppress(ConnectionResetError):
+        while piece := connected.recv(65536):
+            received += piece
+    return received
+
+
+def slug(received: bytes) -> str:
+    return str(json.loads(received.partition(b"\r\n\r\n")[2])["type"]).rpartition(":")[2]
+
+
+HEAD = b"POST /predict HTTP/1.1\r\nHost: x\r\n"
+LENGTH = b"Content-Length: %d\r\n" % len(NORMAL_LIKE)
+
+
+@pytest.mark.parametrize(
+    ("sent", "wanted"),
+    [
+        (b"hello\r\n\r\n", "malformed-request"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", "malformed-request"),
+        (HEAD + b"Content-Length: -1\r\n\r\n", "malformed-request"),
+        (HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n", "malformed-request"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", "malformed-request"),
+        (HEAD + b"X: " + b"a" * HEADERS_LIMIT + b"\r\n\r\n", "headers-too-large"),
+        (HEAD + b"".join(b"X%d: a\r\n" % n for n in range(9000)) + b"\r\n", "headers-too-large"),
+        (HEAD + b"X: " + b"a" * 200_000, "headers-too-large"),
+        (b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n\r\n", "headers-too-large"),
+    ],
+)
+def test_what_is_no_reasonable_http_is_refused(
+    client: httpx.Client, sent: bytes, wanted: str
+) -> None:
+    with connection(client) as connected:
+        with contextlib.suppress(ConnectionError):
+            connected.sendall(sent)
+        received = answer(connected)
+    if received:  # a client that is still sending when the service closes may lose the answer
+        assert slug(received) == wanted
+        assert b"application/problem+json" in received
+    assert client.get("/livez").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        LENGTH + b"\r\n" + NORMAL_LIKE,
+        b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(NORMAL_LIKE)
+        + NORMAL_LIKE
+        + b"\r\n0\r\n\r\n",
+    ],
+    ids=["length", "chunks"],
+)
+@pytest.mark.parametrize("cut", [10, 100, 200, 400])
+def test_an_offer_of_http_2_is_declined_and_the_body_read(
+    client: httpx.Client, body: bytes, cut: int
+) -> None:
+    offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
+    request = HEAD + offer + body
+    with connection(client) as connected:
+        connected.sendall(request[:cut])
+        time.sleep(0.02)
+        connected.sendall(request[cut:])
+        assert connected.recv(4096).startswith(b"HTTP/1.1 200")
+        connected.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert b"alive" in answer(connected)
+
+
+def test_headers_that_do_not_come_end_the_connection(start: Start) -> None:
+    client = start(header_seconds=0.2)
+    for sent in (b"", HEAD, b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\nGET /livez HT"):
+        with connection(client) as connected:
+            connected.sendall(sent)
+            received = answer(connected)
+            assert received.count(b"HTTP/1.1 408") == bool(sent)
+
+
+def test_an_idle_connection_is_kept_then_closed(start: Start) -> None:
+    client = start(header_seconds=0.2, keep_alive_seconds=1)
+    with connection(client) as connected:
+        connected.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        time.sleep(0.5)
+        connected.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        begun = time.monotonic()
+        assert answer(connected).count(b"alive") == 2
+        assert time.monotonic() - begun > 0.5
+
+
+def test_an_upload_of_a_byte_now_and_then_is_cut_off(start: Start) -> None:
+    client = start(upload_grace_seconds=0.3)
+    with connection(client) as connected:
+        connected.sendall(HEAD + LENGTH + b"\r\nx")
+        assert slug(answer(connected)) == "upload-too-slow"
+
+
+def test_a_refused_upload_may_not_go_on_for_ever(start: Start) -> None:
+    client = start(body_limit=2000, header_seconds=0.3)
+    with connection(client) as connected:
+        connected.sendall(HEAD + b"Content-Length: 99999999\r\n\r\nx")
+        begun = time.monotonic()
+        assert slug(answer(connected)) == "upload-too-large"
+        assert time.monotonic() - begun < 20
+
+
+def test_callers_who_hang_up_hold_nothing(start: Start) -> None:
+    client = start()
+    for _ in range(30):
+        with connection(client) as connected:
+            connected.sendall(HEAD + LENGTH + b"\r\n" + NORMAL_LIKE[:-1])
+    for name in ("xray_upload_bytes", "xray_queue_depth", "xray_running"):
+        wait_until(lambda name=name: f"{name} 0.0" in client.get("/metrics").text)  # type: ignore[misc]
+    assert client.post("/predict", content=PNEUMONIA_LIKE).status_code == 200
+
+
+def test_a_busy_service_refuses_before_the_body_is_sent(start: Start) -> None:
+    client = start(cores=1, queue=1)
+    with contextlib.ExitStack() as stack:
+        for _ in range(2):
+            held = stack.enter_context(connection(client))
+            held.sendall(HEAD + LENGTH + b"\r\nx")
+        time.sleep(0.1)
+        with connection(client) as connected:
+            connected.sendall(HEAD + LENGTH + b"Expect: 100-continue\r\n\r\n")
+            received = connected.recv(4096)
+    assert received.startswith(b"HTTP/1.1 503")
+    assert b"retry-after: 1" in received
+    assert b"100 Continue" not in received
+
+
+def test_slow_uploads_do_not_fill_the_house(start: Start) -> None:
+    """Places held by uploads that dawdle go to others after a second."""
+    client = start(cores=1, queue=1)
+    with contextlib.ExitStack() as stack:
+        for _ in range(20):
+            held = stack.enter_context(connection(client))
+            held.sendall(HEAD + LENGTH + b"\r\nx")
+        wait_until(lambda: client.post("/predict", content=NORMAL_LIKE).status_code == 200)
+
+
+def test_a_client_that_does_not_read_is_dropped(start: Start) -> None:
+    client = start(answer_seconds=1)
+    with socket.socket() as connected:
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connected.connect(("127.0.0.1", client.base_url.port or 0))
+        connected.sendall(b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n" * 3)
+        time.sleep(3)
+        connected.settimeout(30)
+        assert len(answer(connected)) < 3_000_000
