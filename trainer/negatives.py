@@ -84,7 +84,7 @@ def _head() -> Field:
 
     folder = Path(nilearn.__file__).parent / "datasets" / "data"
     file = next(folder.glob("mni_icbm152_t1*.nii.gz"))
-    volume = np.asarray(nibabel.load(file).dataobj, np.float32)  # type: ignore[attr-defined]
+    volume = np.asarray(nibabel.load(file).dataobj, np.float32)
     return np.asarray(volume / volume.max(), np.float32)
 
 

@@ -28,7 +28,7 @@ def send(client: httpx.Client, *files: bytes) -> list[BatchLine]:
 
 
 def slug(line: BatchLine) -> str | None:
-    return line.problem and line.problem.type.removeprefix(TYPE_PREFIX)
+    return line.problem.type.removeprefix(TYPE_PREFIX) if line.problem else None
 
 
 def test_every_file_is_answered_in_order(client: httpx.Client) -> None:

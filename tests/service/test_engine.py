@@ -136,7 +136,7 @@ def test_a_swap_fails_no_request(models: Path, start: Start) -> None:
     client = start(models=models, poll_seconds=0.05)
     for step in range(3):
         new = publish_tiny(models, tiny_draft(threshold=0.3 + step / 10)).name
-        wait_until(lambda new=new: answering_version(client) == new)
+        wait_until(lambda new=new: answering_version(client) == new)  # type: ignore[misc]
     assert "xray_model_swaps_total 3.0" in client.get("/metrics").text
 
 

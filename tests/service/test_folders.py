@@ -84,7 +84,8 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     out = tmp_path / "results.csv"
-    whole, done = folders.screen, []
+    whole = folders.screen  # type: ignore[attr-defined]
+    done: list[int] = []
 
     def interrupted(*arguments: object) -> object:
         if len(done) == 2:

@@ -1,15 +1,17 @@
 """The heatmap over the image."""
 
 import io
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from service.overlay import draw_overlay, overlay_size
 
 
-def drawn(activation: np.ndarray, grey: int = 100) -> np.ndarray:  # type: ignore[type-arg]
+def drawn(activation: NDArray[Any], grey: int = 100) -> NDArray[np.int_]:
     image = np.full((80, 60), grey, np.uint8)
     overlay = draw_overlay(image, activation.astype(np.float32), (60, 80))
     return np.asarray(Image.open(io.BytesIO(overlay.png))).astype(int)

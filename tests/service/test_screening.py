@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from service.budget import ByteBudget
 from service.network import NetworkInvalid, Outputs
@@ -29,7 +30,7 @@ class Fixed:
         numbers = None if features is None else np.array([features], np.float32)
         self.outputs = Outputs(np.array([logits], np.float32), None, numbers)
 
-    def __call__(self, batch: np.ndarray) -> Outputs:  # type: ignore[type-arg]
+    def __call__(self, batch: NDArray[np.float32]) -> Outputs:
         assert batch.shape == (1, 224, 224, 1)
         assert batch.dtype == np.float32
         return self.outputs

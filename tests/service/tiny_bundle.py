@@ -68,7 +68,7 @@ def tiny_network(gain: float = 12.0, not_a_number: bool = False) -> bytes:
     graph = helper.make_graph(nodes, "tiny", [image], outputs, tensors)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     onnx.checker.check_model(model)
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())
 
 
 def tiny_draft(threshold: float = 0.5, refusal: Refusal | None = None) -> Draft:
@@ -105,7 +105,7 @@ def tilted(top: int, bottom: int, shape: tuple[int, int] = (300, 260)) -> NDArra
     return image
 
 
-def encode(image: NDArray[np.uint8], kind: str = "PNG", **options: Any) -> bytes:
+def encode(image: NDArray[Any], kind: str = "PNG", **options: Any) -> bytes:
     """An image's bytes in one of the formats that Pillow writes."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, kind, **options)
