@@ -253,7 +253,12 @@ def _train(
     if options.refusal_images:
         say("Refusal", "learning what is no chest X-ray")
         model, refusal, unfamiliar = fit_refusal(
-            model, train, validation, request.recipe, options.seed, options.refusal_images
+            model,
+            train,
+            validation,
+            request.recipe,
+            options.seed,
+            min(options.refusal_images, 4 * len(train)),
         )
     record = {
         "histories": [m.history for m in members],

@@ -34,7 +34,7 @@ class Options:
     limit: int = knob(0, "images of each class; 0: all", "a quick try on a part of the data")
     refusal_images: int = knob(
         6000,
-        "views of chest X-rays, and as many other pictures; 0: none is refused",
+        "views of chest X-rays, at most 4 of each, and as many other pictures; 0: none is refused",
         "to learn what is no chest X-ray",
     )
     calibration: str = knob(

@@ -160,7 +160,9 @@ def _run(model: keras.Model, images: Grey, batch_size: int = 64) -> list[Floats]
     parts = [
         [
             keras.ops.convert_to_numpy(output)
-            for output in model(scale(images[start : start + batch_size]), training=False)
+            for output in keras.tree.flatten(
+                model(scale(images[start : start + batch_size]), training=False)
+            )
         ]
         for start in range(0, len(images), batch_size)
     ]
