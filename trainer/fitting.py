@@ -84,12 +84,12 @@ def fit_member(
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(seed)
-    with _precision("mixed_bfloat16" if recipe.mixed_precision else "float32"):
+    with precision("mixed_bfloat16" if recipe.mixed_precision else "float32"):
         learner = training_view(build_network(recipe, fast_normalisation()))
-    with _precision("float32"):
+    with precision("float32"):
         shipped = build_network(recipe)
     batches = TrainingBatches(train, recipe, seed)
-    _compile(learner, recipe, steps=recipe.epochs * len(batches))
+    compile_learner(learner, recipe, steps=recipe.epochs * len(batches))
     state = _RunState(
         learner, shipped, run_dir / CHECKPOINT, _identity(recipe, train, validation, seed)
     )
@@ -288,7 +288,14 @@ def _validate(model: keras.Model, validation: Split) -> dict[str, float]:
     }
 
 
-def _compile(learner: keras.Model, recipe: Recipe, steps: int) -> None:
+def compile_learner(learner: keras.Model, recipe: Recipe, steps: int) -> None:
+    """Give a network its loss, Adam with decoupled weight decay, and the schedule of a whole run.
+
+    Args:
+        learner: From `training_view`.
+        recipe: Learning rate, warm-up, weight decay and the weight of the second head are read.
+        steps: Batches of the run, over all epochs.
+    """
     warm = max(1, round(steps * recipe.warmup))
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0, max(1, steps - warm), warmup_target=recipe.learning_rate, warmup_steps=warm
@@ -320,7 +327,8 @@ def _has_gpu() -> bool:
 
 
 @contextmanager
-def _precision(policy: str) -> Iterator[None]:
+def precision(policy: str) -> Iterator[None]:
+    """Layers that are built inside compute by this policy, "float32" or "mixed_bfloat16"."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:

@@ -106,7 +106,7 @@ def combine(members: list[keras.Model]) -> keras.Model:
     # picks the other.
     pneumonia = layers.GlobalAveragePooling2D(name="pneumonia_logit")(activation_map)
     picks = [
-        layers.Dense(1, use_bias=False, trainable=False, name=f"member_{number}_viral_logit")
+        layers.Dense(1, use_bias=False, trainable=False, name=f"viral_logit_of_{number}")
         for number in range(1, len(members) + 1)
     ]
     columns = [answer[3 if len(answer) == 6 else 2] for answer in answers]
