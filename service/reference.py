@@ -92,22 +92,22 @@ def image_body() -> dict[str, Any]:
     """Describes a body that is one image, as a form or as it is."""
     image = {"type": "string", "format": "binary", "description": "JPEG, PNG, TIFF, BMP or WebP"}
     raw = {"schema": {"type": "string", "format": "binary"}}
-    content = _form_with(image) | dict.fromkeys((*IMAGE_TYPES, "application/octet-stream"), raw)
+    content = _form_with(image, additionalProperties=False) | dict.fromkeys(
+        (*IMAGE_TYPES, "application/octet-stream"), raw
+    )
     return {"requestBody": {"required": True, "content": content}}
 
 
 def batch_body() -> dict[str, Any]:
-    """Describes a body that is a form with several images."""
+    """Describes a body that is a form with several images.
+
+    Neither other fields nor a number of files are ruled out: each of those is a line that says so.
+    """
     image = {"type": "string", "format": "binary"}
-    images = {"type": "array", "items": image, "minItems": 1, "maxItems": 64}
+    images = {"type": "array", "items": image, "minItems": 1}
     return {"requestBody": {"required": True, "content": _form_with(images)}}
 
 
-def _form_with(file: dict[str, Any]) -> dict[str, Any]:
-    form = {
-        "type": "object",
-        "required": ["file"],
-        "additionalProperties": False,
-        "properties": {"file": file},
-    }
+def _form_with(file: dict[str, Any], **more: Any) -> dict[str, Any]:
+    form = {"type": "object", "required": ["file"], "properties": {"file": file}, **more}
     return {"multipart/form-data": {"schema": form}}

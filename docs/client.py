@@ -1,0 +1,79 @@
+"""A typed client of the screening service: httpx and the standard library, nothing else.
+
+    python docs/client.py http://127.0.0.1:8000 image.jpeg
+
+Copy it into your system. `Refused.type` never changes between versions: decide by it, and show
+`Refused.detail` to people. A busy service is asked again, as its `Retry-After` says.
+"""
+
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+TRIES = 5
+
+
+@dataclass(frozen=True)
+class Screening:
+    """The answer about one image: a second opinion, never a diagnosis."""
+
+    label: str  # "NORMAL" or "PNEUMONIA", at the model's threshold
+    probability: float  # calibrated probability of pneumonia, in [0, 1]
+    needs_review: bool  # uncertain, or an unfamiliar image: have a person look
+    warnings: tuple[str, ...]  # stable codes, such as "unfamiliar_image"
+    model: str  # version of the model that answered
+    request_id: str  # as in the service's log
+
+
+class Refused(Exception):
+    """The service does not answer: `type` for programs, `detail` for people."""
+
+    def __init__(self, problem: dict[str, Any]) -> None:
+        super().__init__(problem["detail"])
+        self.type: str = problem["type"]
+        self.status: int = problem["status"]
+        self.detail: str = problem["detail"]
+        self.request_id: str = problem["request_id"]
+
+
+class Screener:
+    """One service, over connections that are kept open. Use it as a context."""
+
+    def __init__(self, url: str, key: str | None = None, seconds: float = 60) -> None:
+        headers = {"X-API-Key": key} if key else {}
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=seconds)
+
+    def __enter__(self) -> "Screener":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def screen(self, image: bytes, request_id: str | None = None) -> Screening:
+        """Screens one image (JPEG, PNG, TIFF, BMP or WebP). Raises Refused, httpx.HTTPError."""
+        headers = {"X-Request-ID": request_id} if request_id else {}
+        for attempt in range(1, TRIES + 1):
+            answer = self._http.post("/predict", files={"file": image}, headers=headers)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE or attempt == TRIES:
+                break
+            time.sleep(float(answer.headers.get("Retry-After", 1)))
+        if answer.headers.get("content-type") == "application/problem+json":
+            raise Refused(answer.json())
+        said = answer.raise_for_status().json()
+        return Screening(
+            label=said["label"],
+            probability=said["probability"],
+            needs_review=said["needs_review"],
+            warnings=tuple(warning["code"] for warning in said["warnings"]),
+            model=said["model"]["version"],
+            request_id=said["request_id"],
+        )
+
+
+if __name__ == "__main__":
+    with Screener(sys.argv[1]) as screener:
+        print(screener.screen(Path(sys.argv[2]).read_bytes()))
