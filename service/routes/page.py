@@ -33,8 +33,10 @@ async def show(request: Request) -> Response:
 async def answer(request: Request) -> Response:
     """Screens the form's image and serves the page with the answer, where scripts are off."""
     language = _language(request)
+    manifest = _setting(request)[2]
+    overlay = manifest is not None and manifest.heatmap
     try:
-        screening = await screen_upload(request, overlay=True, key_field=True)
+        screening = await screen_upload(request, overlay=overlay, key_field=True)
     except Problem as problem:
         html = page(language, *_setting(request), problem=problem)
         response = _send(request, asset(html.encode(), HTML), "no-store")

@@ -76,8 +76,8 @@ def _network() -> bytes:
     return bytes(model.SerializeToString())
 
 
-def publish_page_model(models: Path) -> Path:
-    """Publishes the bundle and makes it current."""
+def publish_page_model(models: Path, heatmap: bool = True) -> Path:
+    """Publishes the bundle, with or without a heatmap, and makes it current."""
 
     def write(folder: Path) -> Draft:
         (folder / "model.onnx").write_bytes(_network())
@@ -87,7 +87,7 @@ def publish_page_model(models: Path) -> Path:
             operating_point=OperatingPoint(threshold=0.41, rule="for tests", low=0.3, high=0.6),
             refusal=Refusal(minimum=2.0, rule="for tests"),
             unfamiliar=Unfamiliar(maximum=2.6, rule="for tests"),
-            heatmap=True,
+            heatmap=heatmap,
             metrics={
                 "recall": Metric(value=0.964, low=0.943, high=0.981),
                 "specificity": Metric(value=0.857, low=0.809, high=0.899),

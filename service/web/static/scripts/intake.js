@@ -10,6 +10,11 @@ export function listen(take) {
       take([...input.files]);
       input.value = "";
     });
+    input.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter") return; // it looks like a button, so it opens like one
+      event.preventDefault();
+      input.click();
+    });
   }
   byId("file").multiple = true;
   byId("file").required = false;

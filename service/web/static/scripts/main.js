@@ -5,7 +5,7 @@ import { byId, make } from "./dom.js";
 import { drawFigures, haveFigures, readFigures } from "./figures.js";
 import { listen } from "./intake.js";
 import { askKey } from "./keys.js";
-import { number, percent, say, speak } from "./languages.js";
+import { number, say, speak } from "./languages.js";
 import { drawList, state } from "./list.js";
 import { laterHelps, smallerHelps } from "./problems.js";
 import { Queue } from "./queue.js";
@@ -117,5 +117,4 @@ function actions(item) {
 }
 
 await speak(document.documentElement.lang);
-byId("strength-value").textContent = percent(0.4);
 readFigures();

@@ -3,6 +3,8 @@
 import { knows, say } from "./languages.js";
 import { settings } from "./settings.js";
 
+const LATER = ["wait", "offline", "key-required", "other"];
+
 /** The last part of a problem's `type`: its stable name. */
 export const slugOf = (type) => String(type ?? "").split(/[:/]/).pop() || "other";
 
@@ -24,4 +26,4 @@ export const help = (problem) => say(`help.${settings.help[problem.slug] ?? "oth
 export const smallerHelps = (problem) => settings.help[problem.slug] === "smaller";
 
 /** Whether the same image may do at another time. */
-export const laterHelps = (problem) => ["wait", "offline", undefined].includes(settings.help[problem.slug]);
+export const laterHelps = (problem) => LATER.includes(settings.help[problem.slug] ?? "other");

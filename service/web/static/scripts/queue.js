@@ -8,10 +8,18 @@ import { upload } from "./upload.js";
 const TRIES = 4;
 const LONGEST_WAIT = 30;
 
+/** The problem of a file that need not travel to be refused, or null. */
+function cannotBeSent({ size }) {
+  if (size === 0) return { slug: "empty-file", detail: "" };
+  if (size <= settings.bodyLimit) return null;
+  return { slug: "upload-too-large", detail: `${size} bytes; up to ${settings.bodyLimit} are accepted` };
+}
+
 export class Queue {
   #session;
   #askKey;
   #key = "";
+  #heatmap = true;
   #running = false;
   #stops = new Map();
   #wake = null;
@@ -57,19 +65,21 @@ export class Queue {
       const smaller = await shrink(item.file);
       if (smaller !== item.file && !signal.aborted) this.#session.replace(item, smaller);
     }
-    if (item.file.size > settings.bodyLimit) {
-      const detail = `${item.file.size} bytes; up to ${settings.bodyLimit} are accepted`;
-      return set({ status: "failed", problem: { slug: "upload-too-large", detail } });
-    }
+    const unfit = cannotBeSent(item.file);
+    if (unfit) return set({ status: "failed", problem: unfit });
     for (let tries = 1; !signal.aborted; tries += 1) {
       set({ status: "sending", sent: 0 });
       const onSent = (sent) => set({ sent, status: sent < 1 ? "sending" : "reading" });
-      const reply = await upload(item.file, { key: this.#key, onSent, signal });
+      const reply = await upload(item.file, { key: this.#key, heatmap: this.#heatmap, onSent, signal });
       if (signal.aborted) return;
       if (reply.status === 200 && reply.body) {
         return set({ status: "done", answer: reply.body, problem: null, time: new Date() });
       }
       const problem = problemOf(reply);
+      if (problem.slug === "no-heatmap" && this.#heatmap) {
+        this.#heatmap = false; // the model that is served draws none: the answer is what counts
+        continue;
+      }
       if (reply.status === 401 && (await this.#learnKey())) continue;
       const passing = reply.status === 503 || reply.status === 429 || reply.status === 0;
       if (!passing || tries >= TRIES) return set({ status: "failed", problem });

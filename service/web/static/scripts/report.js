@@ -4,6 +4,9 @@ import { bar, causes, outcome, probabilityText, thresholdText, warning } from ".
 import { byId, icon, make } from "./dom.js";
 import { moment, say } from "./languages.js";
 
+const LONGEST_SIDE = 1024;
+const STRENGTH = 0.5;
+
 /** Prints the report. */
 export async function printReport(item) {
   await lay(item);
@@ -17,7 +20,8 @@ export async function saveReport(item) {
   const style = await (await fetch(byId("report-style").href)).text();
   const { lang, dir } = document.documentElement;
   const icons = document.querySelector("svg[hidden]").outerHTML;
-  for (const picture of report.querySelectorAll("img")) picture.src = await embedded(picture.src);
+  const xray = await embedded(item.file);
+  for (const picture of report.querySelectorAll("img[src^=blob]")) picture.src = xray;
   const page = [
     `<!doctype html><html lang="${lang}" dir="${dir}"><head><meta charset="utf-8">`,
     `<meta name="viewport" content="width=device-width"><title></title>`,
@@ -40,7 +44,7 @@ async function lay(item) {
   report.replaceChildren(
     make("header", {}, make("h1", {}, say("app.name")), make("p", {}, say("app.disclaimer"))),
     make("div", { className: "blanks" }, blank("report.patient"), blank("report.examiner")),
-    make("div", { className: "pictures" }, ...pictures(item)),
+    make("div", { className: "pictures" }, ...(await pictures(item))),
     make("section", { className: `verdict ${kind}` },
       make("p", { className: "label" }, icon(kind), " ", say(`answer.${kind}`)),
       make("p", {}, say("answer.probability"), ": ", make("b", {}, probabilityText(answer)), " · ", thresholdText(answer)),
@@ -55,26 +59,47 @@ async function lay(item) {
     make("p", { className: "blank-line tall" }, say("report.findings")),
     make("footer", {}, say("report.disclaimer")),
   );
-  await Promise.all([...report.querySelectorAll("img")].map((picture) => picture.decode().catch(() => picture.remove())));
+  await Promise.all([...report.querySelectorAll("img")].map((picture) => picture.decode()));
   return report;
 }
 
-function pictures(item) {
-  const plain = make("figure", {}, make("img", { src: item.url, alt: say("view.heading") }),
-    make("figcaption", {}, say("view.heading")));
+/** The X-ray, and the X-ray with the heatmap over it; none where the browser cannot show the format. */
+async function pictures(item) {
+  const figure = (address, words) =>
+    make("figure", {}, make("img", { src: address, alt: words }), make("figcaption", {}, words));
+  const xray = await opened(item.url);
+  if (!xray) return [];
+  const plain = figure(item.url, say("view.heading"));
   const map = item.answer.heatmap;
   if (!map) return [plain];
-  const overlay = make("img", { src: `data:image/png;base64,${map.png}`, alt: "", className: "heat" });
-  const both = make("div", { className: "stack" }, make("img", { src: item.url, alt: say("report.heatmap") }), overlay);
-  return [plain, make("figure", {}, both, make("figcaption", {}, say("report.heatmap")))];
+  const heat = await opened(`data:image/png;base64,${map.png}`);
+  return [plain, figure(blended(xray, heat), say("report.heatmap"))];
 }
 
-/** A picture of this page as a data URL, so that a saved report carries it. */
-async function embedded(address) {
-  const blob = await (await fetch(address)).blob();
+/** An image, ready to be drawn; null where the browser cannot open it. */
+async function opened(address) {
+  const image = make("img", { src: address });
+  return image.decode().then(() => image, () => null);
+}
+
+/** The heatmap over the X-ray as one picture, as a data URL. */
+function blended(xray, heat) {
+  const scale = Math.min(1, LONGEST_SIDE / Math.max(xray.naturalWidth, xray.naturalHeight));
+  const width = Math.round(xray.naturalWidth * scale);
+  const height = Math.round(xray.naturalHeight * scale);
+  const canvas = make("canvas", { width, height });
+  const context = canvas.getContext("2d");
+  context.drawImage(xray, 0, 0, width, height);
+  context.globalAlpha = STRENGTH;
+  context.drawImage(heat, 0, 0, width, height);
+  return canvas.toDataURL("image/jpeg", 0.85);
+}
+
+/** A file as a data URL, so that a saved report carries it. */
+function embedded(file) {
   return new Promise((resolve) => {
     const reader = new FileReader();
     reader.addEventListener("load", () => resolve(reader.result));
-    reader.readAsDataURL(blob);
+    reader.readAsDataURL(file);
   });
 }

@@ -65,6 +65,7 @@ export class Viewer {
     this.#heat.style.opacity = strength;
     byId("strength").value = Math.round(strength * 100);
     byId("strength-value").textContent = percent(strength);
+    byId("strength").setAttribute("aria-valuetext", percent(strength));
   }
 
   #invert() {

@@ -1,0 +1,72 @@
+"""The page in a browser that runs no script: a form, and an answer from the server."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from service.web.languages import languages
+from tests.e2e.page.conftest import OpenPage
+from tests.e2e.page.driver import Driver
+from tests.e2e.page.server import serving
+
+pytestmark = pytest.mark.browser
+
+
+def _send(driver: Driver, picture: Path) -> None:
+    driver.page.set_input_files("#file", picture)
+    driver.page.locator("#form button").click()
+
+
+@pytest.mark.parametrize("tag", ["en", "ar", "bn"])
+def test_the_form_gets_an_answer(open_page: OpenPage, pictures: dict[str, Path], tag: str) -> None:
+    words = languages()[tag].words
+    driver = open_page(java_script_enabled=False, locale=tag)
+    assert driver.text("h1") == words["choose.heading"]
+    expect(driver.page.locator(".figures dl")).to_be_visible()
+    for name in ("pneumonia", "uncertain", "normal"):
+        _send(driver, pictures[name])
+        assert driver.text(".served .label") == words[f"answer.{name}"]
+        expect(driver.page.locator(".served")).to_contain_text(words[f"next.{name}"])
+        expect(driver.page.locator(".served img")).to_be_visible()
+    assert driver.foreign_requests() == []
+
+
+def test_the_language_can_be_switched(open_page: OpenPage) -> None:
+    driver = open_page(java_script_enabled=False)
+    driver.page.locator("#language").select_option("sw")
+    driver.page.get_by_role("button", name="Change").click()
+    expect(driver.page.locator("html")).to_have_attribute("lang", "sw")
+    driver.page.goto(driver.url)
+    expect(driver.page.locator("html")).to_have_attribute("lang", "sw")
+
+
+def test_a_refusal_is_said(open_page: OpenPage, pictures: dict[str, Path]) -> None:
+    driver = open_page(java_script_enabled=False)
+    _send(driver, pictures["landscape"])
+    assert driver.text(".served .label") == "This does not look like a chest X-ray"
+    _send(driver, pictures["text"])
+    assert driver.text(".served .label") == "This is not an image that can be read"
+    _send(driver, pictures["empty"])
+    assert driver.text(".served .label") == "The file is empty"
+
+
+def test_a_key_is_a_field_of_the_form(
+    open_page: OpenPage, models: Path, pictures: dict[str, Path]
+) -> None:
+    with serving(models, api_keys="a-long-secret-key") as url:
+        driver = open_page(url=url, java_script_enabled=False)
+        _send(driver, pictures["pneumonia"])
+        assert driver.text(".served .label") == "The access key is missing or wrong"
+        driver.page.locator("input[name=key]").fill("a-long-secret-key")
+        _send(driver, pictures["pneumonia"])
+        assert driver.text(".served .label") == "Signs of pneumonia"
+
+
+def test_axe_finds_nothing(open_page: OpenPage, pictures: dict[str, Path]) -> None:
+    # The browser still runs what the test asks of it, just no script of the page.
+    driver = open_page(java_script_enabled=False, viewport={"width": 320, "height": 640})
+    _send(driver, pictures["pneumonia"])
+    expect(driver.page.locator(".served .label")).to_be_visible()
+    assert driver.page.evaluate("document.documentElement.scrollWidth") <= 320
+    assert driver.violations() == []
