@@ -1,6 +1,7 @@
 """The service against its own OpenAPI document, by schemathesis: all checks, with real images."""
 
 import os
+from typing import Any
 
 import httpx
 import numpy as np
@@ -39,7 +40,7 @@ schema = schemathesis.openapi.from_dict(create_app(Settings()).openapi())
 @settings(
     max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None
 )
-def test_the_service_keeps_its_contract(case: schemathesis.Case, client: httpx.Client) -> None:
+def test_the_service_keeps_its_contract(case: schemathesis.Case[Any], client: httpx.Client) -> None:
     bad_files_are_bad_lines = case.path == "/predict/batch"
     case.call_and_validate(
         base_url=str(client.base_url),
