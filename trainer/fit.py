@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 from shared.labels import LABELS
 from trainer.audit import Audit, audit, fingerprint
 from trainer.console import bar, duration, say
-from trainer.dataset import Dataset, Split, check_split, find_dataset, load_split
+from trainer.dataset import Dataset, DatasetError, Split, check_split, find_dataset, load_split
 from trainer.errors import TrainerError
 from trainer.options import Options
 from trainer.recipe import Recipe
 from trainer.run_folder import RunFolder, check_writable, write_atomically
-from trainer.splits import stress_fold, validation_split, without_copies
+from trainer.splits import Indices, stress_fold, validation_split, without_copies
 
 if TYPE_CHECKING:
     import keras
@@ -157,15 +157,20 @@ def prepare(request: Request) -> Prepared:
         broken += skipped
     digest = fingerprint(loaded["train"])
     whole, dropped = without_copies(loaded.pop("train"))
-    options = request.options
-    if options.stress is None:
-        train, held = validation_split(whole, options.validation_share, options.seed)
-    else:
-        train, held = stress_fold(whole, options.stress, options.validation_share, options.seed)
+    try:
+        train, held = _hold_out(whole, request.options)
+    except DatasetError as error:
+        raise TrainerError(f"{request.data}: {error}") from error
     splits = {"train": whole.select(train), "validation": whole.select(held), **loaded}
     found = audit(splits, dropped, broken)
     _describe(request.data, found)
     return Prepared(splits, found, digest)
+
+
+def _hold_out(whole: Split, options: Options) -> tuple[Indices, Indices]:
+    if options.stress is None:
+        return validation_split(whole, options.validation_share, options.seed)
+    return stress_fold(whole, options.stress, options.validation_share, options.seed)
 
 
 def _check_test(dataset: Dataset) -> None:
