@@ -7,7 +7,14 @@ BACTERIAL_INDEX = 0
 VIRAL_INDEX = 1
 UNKNOWN_CAUSE = -1
 
-_PATIENT = re.compile(r"^(?P<prefix>person|NORMAL2-IM-|IM-)(?P<number>\d+)(?=[-_.])", re.IGNORECASE)
+_KAGGLE = re.compile(r"^(person|NORMAL2-IM-|IM-)(\d+)(?=[-_.])", re.IGNORECASE)
+_NIH = re.compile(r"^()(\d{8})(?=_\d{3}\.)")
+_CAUSE = -1
+
+_PATIENT = re.compile(
+    r"^(?P<prefix>person|NORMAL2-IM-|IM-|)(?P<number>(?<=[n-])\d+(?=[-_.])|\d{8}(?=_\d{3}\.))",
+    re.IGNORECASE,
+)
 _CAUSE = re.compile(r"_(bacteria|virus)(?=[_.\d])", re.IGNORECASE)
 
 
@@ -16,8 +23,9 @@ def patient_of(path: str) -> str:
 
     A patient is the folder of the split, the prefix of the file name (`person`, `IM-`,
     `NORMAL2-IM-`) and the number behind it; both causes of one `person` are the same patient.
-    Numbers start again in `test`, which is why the folder is a part. A name of another pattern
-    counts as a patient of its own.
+    Numbers start again in `test`, which is why the folder is a part. In the names of NIH
+    ChestX-ray8 (`00001305_001.png`) it is the number in front. A name of another pattern counts
+    as a patient of its own.
 
     Args:
         path: The path inside the data set, e.g. "train/PNEUMONIA/person12_bacteria_46.jpeg".
@@ -27,10 +35,10 @@ def patient_of(path: str) -> str:
     """
     parts = PurePosixPath(path).parts
     split = parts[0] if len(parts) > 2 else ""
-    match = _PATIENT.match(parts[-1])
+    match = _KAGGLE.match(parts[-1]) or _NIH.match(parts[-1])
     if match is None:
         return path
-    return f"{split}/{match['prefix'].lower()}{int(match['number'])}".lstrip("/")
+    return f"{split}/{match[1].lower()}{int(match[2])}".lstrip("/")
 
 
 def cause_of(path: str) -> int:

@@ -49,6 +49,9 @@ def test_causes_come_from_the_names(phantoms: Path) -> None:
         ("train/NORMAL/IM-0429-0001-0002.jpeg", "train/im-429", -1),
         ("train/NORMAL/NORMAL2-IM-0115-0001.jpeg", "train/normal2-im-115", -1),
         ("train/NORMAL/IM-1.2.840.png", "train/im-1", -1),
+        ("NORMAL/00001305_001.jpg", "1305", -1),
+        ("test/PNEUMONIA/00001305_012.png", "test/1305", -1),
+        ("train/NORMAL/00001305.png", "train/NORMAL/00001305.png", -1),
         ("train/NORMAL/scan 7.png", "train/NORMAL/scan 7.png", -1),
     ],
 )
