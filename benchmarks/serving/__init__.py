@@ -1,0 +1,1 @@
+"""How fast the service answers, against what a user would write instead."""

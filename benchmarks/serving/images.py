@@ -1,0 +1,70 @@
+"""The two images of the benchmark: a large original and a small one."""
+
+import io
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.serving.load import form_with
+from benchmarks.serving.servers import ROOT
+from tests.phantoms import chest_phantom
+
+WANTED = {"large": (558_000, (1256, 1624)), "small": (70_000, (784, 1280))}
+"""Bytes, height and width of typical originals."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """An image to send.
+
+    Attributes:
+        name: large or small.
+        path: Its file.
+        form: The body of a multipart upload of it.
+        size: Bytes.
+        width: Pixels.
+        height: Pixels.
+    """
+
+    name: str
+    path: Path
+    form: Path
+    size: int
+    width: int
+    height: int
+
+
+def samples(folder: Path) -> list[Sample]:
+    """The images nearest to what is wanted: real originals where there are any, else phantoms."""
+    data = Path(os.environ.get("XRAY_DATA") or ROOT / ".." / "shared" / "data")
+    originals = sorted(data.glob("full_resolution/*/*"))
+    found = []
+    for name, (size, shape) in WANTED.items():
+        if originals:
+            path = _nearest(originals, size)
+        else:
+            path = folder / f"{name}.jpeg"
+            path.write_bytes(_phantom(shape, size))
+        with Image.open(path) as image:
+            width, height = image.size
+        form = form_with(path.read_bytes(), folder / f"{name}.form")
+        found.append(Sample(name, path, form, path.stat().st_size, width, height))
+    return found
+
+
+def _nearest(paths: list[Path], size: int) -> Path:
+    return min(paths, key=lambda path: abs(path.stat().st_size - size))
+
+
+def _phantom(shape: tuple[int, int], size: int) -> bytes:
+    """A phantom as JPEG, at the quality that brings it closest to a number of bytes."""
+    image = Image.fromarray(chest_phantom(np.random.default_rng(0), pneumonia=True, size=shape))
+    encoded = []
+    for quality in range(30, 101, 5):
+        buffer = io.BytesIO()
+        image.save(buffer, "JPEG", quality=quality)
+        encoded.append(buffer.getvalue())
+    return min(encoded, key=lambda data: abs(len(data) - size))
