@@ -13,7 +13,6 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
 # Narrow what runs: make test TESTS=tests/shared
 TESTS ?= tests
-BENCHMARKS ?= $(filter-out __init__,$(basename $(notdir $(wildcard benchmarks/*.py))))
 
 .DEFAULT_GOAL := help
 .PHONY: help serve train test check format bench screenshots constraints clean
@@ -34,14 +33,14 @@ test: $(VENV)/.dev check ## Run every check and test (TESTS=tests/shared for a p
 check: $(VENV)/.dev ## Lint, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy $(addprefix -p ,shared service trainer tests $(wildcard benchmarks))
+	$(BIN)/mypy $(addprefix -p ,shared service trainer benchmarks tests)
 
 format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.dev ## Run the measurements of benchmarks/, one after the other
-	set -e; for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name; done
+bench: $(VENV)/.dev ## Measure the service against what a user would write instead
+	$(BIN)/python -m benchmarks $(ARGS)
 
 screenshots: $(VENV)/.dev ## Take the pictures of the page for the documentation
 	$(BIN)/python -m tests.e2e.page.screenshots
