@@ -1,0 +1,146 @@
+"""How fast a training epoch is, against what a tutorial would have one write; both in one run.
+
+    python -m benchmarks.training [--images N] [--data FOLDER]
+
+The other side is `ImageDataGenerator.flow_from_directory` with a rescale of 1/255, and a network of
+four convolutions (32-64-128-128) with batch normalisation, max pooling and dropout. Both read the
+same JPEGs, as large as a hospital's, and train at 224 x 224 with batches of 32. Prints a table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from shared.labels import LABELS
+from tests.phantoms import chest_phantom
+
+SIZE = (1256, 1624)  # height and width of a typical original, pixels
+BATCH = 32
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument(
+        "--images", type=int, default=320, metavar="N", help="how many JPEGs (default 320)"
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="FOLDER",
+        help="NORMAL and PNEUMONIA folders of JPEGs; default: drawn in code",
+    )
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        data = lay_out(Path(folder), asked.data, asked.images)
+        classic, ours = classic_epoch(data), our_epoch(data, Path(folder))
+    print("| training epoch | images a second | ratio |")
+    print("|---|---|---|")
+    for name, speed in (
+        ("flow_from_directory and a plain network", classic),
+        ("this trainer, images in its cache", ours["epoch"]),
+        ("this trainer, first epoch, decoding included", ours["first"]),
+    ):
+        print(f"| {name} | {speed:.1f} | {speed / classic:.1f} |")
+    print()
+    print(
+        f"Input pipeline: {ours['input']:.1%} of an epoch (against batches that are there already)."
+    )
+
+
+def lay_out(folder: Path, source: Path | None, count: int) -> Path:
+    """A training folder of `count` JPEGs: those of `source`, repeated as needed, or phantoms."""
+    rng = np.random.default_rng(0)
+    for label in LABELS:
+        target = folder / "chest_xray" / "train" / label
+        target.mkdir(parents=True)
+        if source:
+            found = [file.read_bytes() for file in sorted((source / label).iterdir())]
+        for index in range(count // 2):
+            patient = f"{'IM-' if label == LABELS[0] else 'person'}{index + 1}_x_1.jpeg"
+            if source:
+                (target / patient).write_bytes(found[index % len(found)])
+            else:
+                picture = chest_phantom(rng, label == LABELS[1], SIZE)
+                Image.fromarray(picture).save(target / patient, quality=90)
+    return folder / "chest_xray"
+
+
+def classic_epoch(data: Path) -> float:
+    """Images a second of the tutorial's epoch, the second of two."""
+    import keras
+    import tensorflow as tf
+    from keras import layers
+
+    flow = tf.keras.preprocessing.image.ImageDataGenerator(rescale=1 / 255).flow_from_directory(
+        data / "train", target_size=(224, 224), batch_size=BATCH, class_mode="binary"
+    )
+    network = keras.Sequential([keras.Input((224, 224, 3))])
+    for width in (32, 64, 128, 128):
+        network.add(layers.Conv2D(width, 3, activation="relu"))
+        network.add(layers.BatchNormalization())
+        network.add(layers.MaxPooling2D(2))
+    network.add(layers.Flatten())
+    network.add(layers.Dropout(0.5))
+    network.add(layers.Dense(128, activation="relu"))
+    network.add(layers.Dense(1, activation="sigmoid"))
+    network.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+    network.fit(flow, epochs=1, verbose=0)
+    started = time.perf_counter()
+    network.fit(flow, epochs=1, verbose=0)
+    return float(flow.samples / (time.perf_counter() - started))
+
+
+def our_epoch(data: Path, work: Path) -> dict[str, float]:
+    """Images a second of this trainer's epochs, and the share of the input pipeline."""
+    from trainer import fitting
+    from trainer.batches import TrainingBatches
+    from trainer.dataset import find_dataset, load_split
+    from trainer.fused import fast_normalisation
+    from trainer.network import build_network, training_view
+    from trainer.recipe import Recipe
+
+    started = time.perf_counter()
+    split, _ = load_split(find_dataset(data), "train", work / "cache")
+    decoding = time.perf_counter() - started
+
+    class Ready(TrainingBatches):
+        """The batches of an epoch, made before it begins."""
+
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            self.made = [super(Ready, self).__getitem__(i) for i in range(len(self))]
+
+        def __getitem__(self, index: int) -> Any:
+            return self.made[index]
+
+    recipe = Recipe(batch_size=BATCH)
+    with fitting.precision("mixed_bfloat16"):
+        learner = training_view(build_network(recipe, fast_normalisation()))
+    batches, ready = TrainingBatches(split, recipe, 0), Ready(split, recipe, 0)
+    fitting.compile_learner(learner, recipe, steps=1000)
+    learner.fit(batches, epochs=1, verbose=0, shuffle=False)
+    seconds: dict[str, list[float]] = {"made": [], "ready": []}
+    for _ in range(2):  # in turns, so that whatever else the machine does falls on both
+        for name, source in (("made", batches), ("ready", ready)):
+            started = time.perf_counter()
+            learner.fit(source, epochs=1, verbose=0, shuffle=False)
+            seconds[name].append(time.perf_counter() - started)
+    epoch, bare, images = min(seconds["made"]), min(seconds["ready"]), len(batches) * BATCH
+    return {
+        "epoch": images / epoch,
+        "first": images / (epoch + decoding * images / len(split)),
+        "input": max(0.0, 1 - bare / epoch),
+    }
+
+
+if __name__ == "__main__":
+    main()
