@@ -9,13 +9,7 @@ UNKNOWN_CAUSE = -1
 
 _KAGGLE = re.compile(r"^(person|NORMAL2-IM-|IM-)(\d+)(?=[-_.])", re.IGNORECASE)
 _NIH = re.compile(r"^()(\d{8})(?=_\d{3}\.)")
-_CAUSE = -1
-
-_PATIENT = re.compile(
-    r"^(?P<prefix>person|NORMAL2-IM-|IM-|)(?P<number>(?<=[n-])\d+(?=[-_.])|\d{8}(?=_\d{3}\.))",
-    re.IGNORECASE,
-)
-_CAUSE = re.compile(r"_(bacteria|virus)(?=[_.\d])", re.IGNORECASE)
+_CAUSE_IN_NAME = re.compile(r"_(bacteria|virus)(?=[_.\d])", re.IGNORECASE)
 
 
 def patient_of(path: str) -> str:
@@ -50,7 +44,7 @@ def cause_of(path: str) -> int:
     Returns:
         0 bacterial, 1 viral, -1 where the name doesn't say (or the image is normal).
     """
-    match = _CAUSE.search(PurePosixPath(path).name)
+    match = _CAUSE_IN_NAME.search(PurePosixPath(path).name)
     if match is None:
         return UNKNOWN_CAUSE
     return BACTERIAL_INDEX if match[1].lower() == "bacteria" else VIRAL_INDEX
