@@ -105,7 +105,7 @@ def _print_table(
 ) -> None:
     def median(name: str, connections: int, figure: str) -> float:
         measured = loads[name, image.name, connections]
-        return statistics.median(getattr(one, figure) for one in measured)
+        return float(statistics.median(getattr(one, figure) for one in measured))
 
     limit = statistics.median(one.requests_a_second for one in bare)
     alone = statistics.median(one.p50_ms for one in bare)
