@@ -51,10 +51,11 @@ class Caution(_Answer):
 
 
 class Heatmap(_Answer):
-    """The evidence for pneumonia, laid over the image."""
+    """Where the evidence for pneumonia lies: to be stretched over the image by who shows it."""
 
     png: str = Field(
-        description="the overlay as PNG, base64", json_schema_extra={"contentEncoding": "base64"}
+        description="the heatmap alone as PNG with transparency, base64",
+        json_schema_extra={"contentEncoding": "base64"},
     )
     width: int = Field(description="pixels")
     height: int = Field(description="pixels")
@@ -92,7 +93,7 @@ class Answer(_Answer):
     threshold: float = Field(ge=0, le=1, description="PNEUMONIA from this probability on")
     needs_review: bool = Field(description="uncertain, or an unfamiliar image: have a person look")
     warnings: list[Caution]
-    heatmap: Heatmap | None = Field(description="with ?heatmap=true")
+    heatmap: Heatmap | None = Field(description="with ?heatmap=true, where the model gives one")
     model: ModelReference
     request_id: str
 

@@ -8,6 +8,7 @@ from starlette.requests import Request
 
 from service.forms import FormReader, Part
 from service.observation import observed
+from service.overlay import Drawing
 from service.problems import (
     NO_FILE,
     SEVERAL_FILES,
@@ -29,13 +30,13 @@ _ADVICE: Final = "With curl, send the file with: curl -F file=@image.jpeg URL"
 
 
 async def screen_upload(
-    request: Request, *, overlay: bool = False, key_field: bool = False
+    request: Request, *, drawing: Drawing | None = None, key_field: bool = False
 ) -> Screening:
     """Reads the image that a request brings, and screens it.
 
     Args:
         request: Multipart with the field `file`, or the image itself as the body.
-        overlay: Whether to draw the heatmap.
+        drawing: What to draw of the evidence, if anything.
         key_field: Whether the API key comes in the form, as the field `key` (a page without
             script).
 
@@ -53,15 +54,15 @@ async def screen_upload(
             content_type = request.headers.get("content-type", "")
             if content_type.lower().startswith("multipart/"):
                 body = _from_form(content_type, body, shared, key_field)
-                return await _screen(request, body, overlay)
-            return await _screen_raw(request, body, overlay)
+                return await _screen(request, body, drawing)
+            return await _screen_raw(request, body, drawing)
 
 
 async def screen_bytes(
     shared: Resources,
     image: bytes,
     stages: dict[str, float],
-    overlay: bool = False,
+    drawing: Drawing | None = None,
     hang_up: Callable[[], Awaitable[object]] | None = None,
 ) -> Screening:
     """Screens one image on a worker thread.
@@ -70,7 +71,7 @@ async def screen_bytes(
         shared: The service's parts.
         image: The file's bytes.
         stages: Receives the seconds that `queue`, `decode` and `infer` took.
-        overlay: Whether to draw the heatmap.
+        drawing: What to draw of the evidence, if anything.
         hang_up: Returns when the caller has gone: work that did not start is dropped then.
 
     Raises:
@@ -81,7 +82,7 @@ async def screen_bytes(
 
     def work() -> Screening:
         stages["queue"] = perf_counter() - submitted
-        return screen(shared.model(), image, shared.decoded, overlay, stages)
+        return screen(shared.model(), image, shared.decoded, drawing, stages)
 
     label = reason = None
     try:
@@ -95,22 +96,22 @@ async def screen_bytes(
         shared.metrics.screened(stages, label, reason)
 
 
-async def _screen(request: Request, image: bytes, overlay: bool) -> Screening:
+async def _screen(request: Request, image: bytes, drawing: Drawing | None) -> Screening:
     """Screens a request's only image, and notes what came of it."""
     observation = observed(request.scope)
     screening = await screen_bytes(
-        resources(request), image, observation.stages, overlay, request.receive
+        resources(request), image, observation.stages, drawing, request.receive
     )
     observation.model = screening.model.manifest.version
     return screening
 
 
-async def _screen_raw(request: Request, body: bytes, overlay: bool) -> Screening:
+async def _screen_raw(request: Request, body: bytes, drawing: Drawing | None) -> Screening:
     """Screens a body that is the image itself, whatever its Content-Type says."""
     if not body:
         raise Problem(NO_FILE, f"The request has no body. {_ADVICE}")
     try:
-        return await _screen(request, body, overlay)
+        return await _screen(request, body, drawing)
     except Problem as problem:
         if problem.kind is not UNSUPPORTED_FORMAT and not _is_curl_data(request):
             raise

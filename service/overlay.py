@@ -1,4 +1,4 @@
-"""The heatmap: where in the image the evidence for pneumonia lies, laid over the image.
+"""The heatmap: where in the image the evidence for pneumonia lies, alone or laid over the image.
 
 The map is the class activation map of the pneumonia logit (Zhou et al., "Learning Deep Features for
 Discriminative Localization", CVPR 2016), which for a network that ends in global average pooling
@@ -8,6 +8,7 @@ evidence is cut away and the rest scaled to its maximum.
 
 import io
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final
 
 import numpy as np
@@ -16,6 +17,9 @@ from PIL import Image
 
 LONGEST_SIDE: Final = 1024
 """An overlay is as large as its image, up to this many pixels along the longer side."""
+
+LAYER_SIDE: Final = 224
+"""Pixels of a heatmap alone, along both sides: who shows it stretches it over the image."""
 
 _STRENGTH: Final = 0.55
 """How much of the image the strongest evidence covers."""
@@ -30,9 +34,16 @@ _PALETTE: Final = np.stack(
 ).astype(np.uint8)
 
 
+class Drawing(Enum):
+    """What to draw of the evidence."""
+
+    LAYER = "the heatmap alone, transparent where nothing speaks for pneumonia"
+    OVERLAY = "the heatmap laid over the image"
+
+
 @dataclass(frozen=True)
 class Overlay:
-    """A heatmap over its image.
+    """A heatmap, alone or over its image.
 
     Attributes:
         png: The picture, as PNG.
@@ -64,15 +75,41 @@ def draw_overlay(
     Returns:
         The overlay. Where no evidence speaks for pneumonia it is the image itself, in grey.
     """
-    evidence = np.maximum(activation, 0)
-    peak = float(evidence.max())
-    levels = (evidence * (255 / peak if peak > 0 else 0)).astype(np.uint8)
-    heat = Image.fromarray(levels).resize(size, Image.Resampling.BICUBIC)
+    heat = _heat(activation, size)
     strength = heat.point(lambda level: level * _STRENGTH)
-    colours = heat.copy()
-    colours.putpalette(_PALETTE.tobytes())
     image = Image.fromarray(grey).resize(size, Image.Resampling.BILINEAR)
-    picture = Image.composite(colours.convert("RGB"), image.convert("RGB"), strength)
+    picture = Image.composite(_coloured(heat), image.convert("RGB"), strength)
     png = io.BytesIO()
     picture.save(png, "PNG", compress_level=1)
     return Overlay(png.getvalue(), *size)
+
+
+def draw_layer(activation: NDArray[np.float32]) -> Overlay:
+    """Draws the heatmap alone: small, so that a bad connection carries it.
+
+    Args:
+        activation: (h, w) float32, the map of the pneumonia logit, before ReLU and scaling.
+
+    Returns:
+        224 x 224 RGBA, to be stretched over the image; its opacity is the strength of the evidence.
+    """
+    heat = _heat(activation, (LAYER_SIDE, LAYER_SIDE))
+    picture = _coloured(heat)
+    picture.putalpha(heat)
+    png = io.BytesIO()
+    picture.save(png, "PNG")
+    return Overlay(png.getvalue(), LAYER_SIDE, LAYER_SIDE)
+
+
+def _heat(activation: NDArray[np.float32], size: tuple[int, int]) -> Image.Image:
+    """The positive evidence, scaled to its maximum: 0 to 255 in grey, of this width and height."""
+    evidence = np.maximum(activation, 0)
+    peak = float(evidence.max())
+    levels = (evidence * (255 / peak if peak > 0 else 0)).astype(np.uint8)
+    return Image.fromarray(levels).resize(size, Image.Resampling.BICUBIC)
+
+
+def _coloured(heat: Image.Image) -> Image.Image:
+    colours = heat.copy()
+    colours.putpalette(_PALETTE.tobytes())
+    return colours.convert("RGB")

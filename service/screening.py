@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from service.budget import ByteBudget
 from service.network import NetworkInvalid, Outputs
-from service.overlay import Overlay, draw_overlay, overlay_size
-from service.problems import IMAGE_TOO_COSTLY, NO_HEATMAP, NOT_A_CHEST_XRAY, Problem, refused
+from service.overlay import Drawing, Overlay, draw_layer, draw_overlay, overlay_size
+from service.problems import IMAGE_TOO_COSTLY, NOT_A_CHEST_XRAY, Problem, refused
 from service.served import ServedModel
 from shared.decoding import ImageHeader, ImageRefused, decode, inspect
 from shared.labels import BACTERIAL, NORMAL, PNEUMONIA, VIRAL
@@ -42,7 +42,8 @@ class Screening:
         causes: BACTERIAL and VIRAL, summing to `probability`; None where the model does not tell.
         needs_review: Whether the answer is uncertain, or the image unfamiliar.
         warnings: Pairs of a stable code and a sentence.
-        overlay: The heatmap over the image, where it was asked for.
+        overlay: The heatmap, alone or over the image; None where none was asked for, or the
+            model gives none.
         model: What computed it.
     """
 
@@ -69,7 +70,7 @@ def screen(
     model: ServedModel,
     data: bytes,
     budget: ByteBudget,
-    overlay: bool = False,
+    drawing: Drawing | None = None,
     stages: MutableMapping[str, float] | None = None,
 ) -> Screening:
     """Screens one image. Blocks; safe to call from several threads at once.
@@ -78,15 +79,13 @@ def screen(
         model: What to compute the answer with.
         data: The file's bytes.
         budget: The memory that decoding may take, shared by all that decode at the same time.
-        overlay: Whether to draw the heatmap over the image.
+        drawing: What to draw of the evidence, if anything.
         stages: Receives the seconds that `decode` and `infer` took.
 
     Raises:
         Problem: The image is refused: what was received, what is accepted, and what to do.
         NetworkInvalid: The network answered with numbers that are not finite.
     """
-    if overlay and not model.manifest.heatmap:
-        raise Problem(NO_HEATMAP, "The model that is served gives no heatmap. Ask without one.")
     stages = {} if stages is None else stages
     start = perf_counter()
     try:
@@ -104,8 +103,10 @@ def screen(
     outputs = model.network(batch)
     stages["infer"] = perf_counter() - start
     drawn = None
-    if overlay and outputs.activation_map is not None:
-        drawn = _draw(data, header, grey, outputs.activation_map[0, ..., 0])
+    if drawing and model.manifest.heatmap and outputs.activation_map is not None:
+        activation = outputs.activation_map[0, ..., 0]
+        layer = drawing is Drawing.LAYER
+        drawn = draw_layer(activation) if layer else _draw(data, header, grey, activation)
     return _interpret(model, outputs, drawn)
 
 

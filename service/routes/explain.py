@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from service.intake import screen_upload
+from service.overlay import Drawing
 from service.problems import NO_HEATMAP, Problem
 from service.reference import IMAGE_PROBLEMS, image_body, problem_answers
 
@@ -28,7 +29,7 @@ async def explain(request: Request) -> Response:
     Colours show where the evidence for pneumonia lies, the strongest in yellow; they say nothing of
     how likely it is.
     """
-    screening = await screen_upload(request, overlay=True)
+    screening = await screen_upload(request, drawing=Drawing.OVERLAY)
     if screening.overlay is None:
         raise Problem(NO_HEATMAP, "The model that is served gives no heatmap.")
     return Response(screening.overlay.png, media_type="image/png")

@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request, Response
 
 from service.edge import POLICY
 from service.intake import screen_upload
+from service.overlay import Drawing
 from service.problems import NOT_FOUND, Problem
 from service.resources import resources
 from service.web.assets import Asset, asset, build, static_files
@@ -33,10 +34,8 @@ async def show(request: Request) -> Response:
 async def answer(request: Request) -> Response:
     """Screens the form's image and serves the page with the answer, where scripts are off."""
     language = _language(request)
-    manifest = _setting(request)[2]
-    overlay = manifest is not None and manifest.heatmap
     try:
-        screening = await screen_upload(request, overlay=overlay, key_field=True)
+        screening = await screen_upload(request, drawing=Drawing.OVERLAY, key_field=True)
     except Problem as problem:
         html = page(language, *_setting(request), problem=problem)
         response = _send(request, asset(html.encode(), HTML), "no-store")

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from service.answers import Answer
 from service.intake import screen_upload
 from service.observation import observed
-from service.problems import NO_HEATMAP
+from service.overlay import Drawing
 from service.reference import IMAGE_PROBLEMS, image_body, problem_answers
 
 router = APIRouter(tags=["screening"])
@@ -17,18 +17,18 @@ router = APIRouter(tags=["screening"])
     "/predict",
     summary="Screen one image",
     response_model=Answer,
-    responses=problem_answers(*IMAGE_PROBLEMS, NO_HEATMAP),
+    responses=problem_answers(*IMAGE_PROBLEMS),
     openapi_extra=image_body(),
 )
 async def predict(
     request: Request,
-    heatmap: Annotated[bool, Query(description="also draw the heatmap over the image")] = False,
+    heatmap: Annotated[bool, Query(description="also draw the heatmap")] = False,
 ) -> Response:
     """Answers with label and probability for one chest X-ray: a second opinion, never a diagnosis.
 
     Send it as the multipart field `file`, or as the body itself. JPEG, PNG, TIFF, BMP and WebP are
     told by their content.
     """
-    screening = await screen_upload(request, overlay=heatmap)
+    screening = await screen_upload(request, drawing=Drawing.LAYER if heatmap else None)
     answer = Answer.of(screening, observed(request.scope).request_id)
     return Response(answer.model_dump_json(), media_type="application/json")

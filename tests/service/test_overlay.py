@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from service.overlay import draw_overlay, overlay_size
+from service.overlay import LAYER_SIDE, draw_layer, draw_overlay, overlay_size
 
 
 def drawn(activation: NDArray[Any], grey: int = 100) -> NDArray[np.int_]:
@@ -37,6 +37,20 @@ def test_negative_evidence_is_cut_away() -> None:
     with_negative = activation.copy()
     with_negative[:3, :3] = -50.0
     assert (drawn(activation) == drawn(with_negative)).all()
+
+
+def test_the_layer_is_transparent_but_where_the_evidence_is() -> None:
+    activation = np.full((7, 7), -1.0, np.float32)
+    activation[1, 5] = 3.0
+    layer = np.asarray(Image.open(io.BytesIO(draw_layer(activation).png)))
+    assert layer.shape == (LAYER_SIDE, LAYER_SIDE, 4)
+    row, column = np.unravel_index(layer[..., 3].argmax(), layer.shape[:2])
+    assert (row, column) == (
+        pytest.approx(LAYER_SIDE * 1.5 / 7, abs=18),
+        pytest.approx(LAYER_SIDE * 5.5 / 7, abs=18),
+    )
+    assert layer[..., 3].max() > 240
+    assert (layer[LAYER_SIDE // 2 :, :, 3] == 0).all()
 
 
 @pytest.mark.parametrize(

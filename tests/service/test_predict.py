@@ -79,11 +79,13 @@ def test_a_field_without_a_file_name_is_taken_too(client: httpx.Client) -> None:
     assert response.json()["label"] == "PNEUMONIA"
 
 
-def test_the_heatmap_is_a_png_of_the_images_size(client: httpx.Client) -> None:
+def test_the_heatmap_is_a_small_png_with_transparency(client: httpx.Client) -> None:
     heatmap = upload(client, PNEUMONIA_LIKE, params={"heatmap": "true"})["heatmap"]
     assert isinstance(heatmap, dict)
     picture = Image.open(io.BytesIO(base64.b64decode(heatmap["png"])))
-    assert picture.size == (heatmap["width"], heatmap["height"]) == (260, 300)
+    assert picture.size == (heatmap["width"], heatmap["height"]) == (224, 224)
+    assert picture.mode == "RGBA"
+    assert len(heatmap["png"]) < 60_000
 
 
 def test_explain_is_reduced_to_1024_pixels(client: httpx.Client) -> None:

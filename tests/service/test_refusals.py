@@ -166,7 +166,9 @@ def test_no_heatmap_where_the_model_has_none(tmp_path: Path, start: Start) -> No
     publish_tiny(models, tiny_draft().model_copy(update={"heatmap": False}))
     client = start(models=models)
     expect(client.post("/explain", content=NORMAL_LIKE), 422, "no-heatmap")
-    assert client.post("/predict", content=NORMAL_LIKE).status_code == 200
+    answer = client.post("/predict?heatmap=true", content=NORMAL_LIKE)
+    assert answer.status_code == 200
+    assert answer.json()["heatmap"] is None
 
 
 def test_uploads_beyond_the_memory_for_them_are_sent_away(start: Start) -> None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from service.budget import ByteBudget
 from service.network import NetworkInvalid, Outputs
+from service.overlay import Drawing
 from service.problems import IMAGE_TOO_COSTLY, NOT_A_CHEST_XRAY, Problem
 from service.screening import Screening, screen
 from service.served import ServedModel, load_bundle
@@ -113,7 +114,7 @@ def test_the_budget_is_given_back_whatever_happens(model: ServedModel) -> None:
 
 def test_the_overlay_does_not_change_the_answer(model: ServedModel) -> None:
     large = encode(tilted(90, 120, (1800, 2400)), "JPEG")
-    plain, drawn = (screen(model, large, BUDGET, overlay) for overlay in (False, True))
+    plain, drawn = (screen(model, large, BUDGET, drawing) for drawing in (None, Drawing.OVERLAY))
     assert plain.probability == drawn.probability
     assert drawn.overlay is not None
     assert (drawn.overlay.width, drawn.overlay.height) == (1024, 768)
