@@ -30,7 +30,7 @@ BUILT = {
         "specificity",
         "specificity_means",
     },
-    "warning": {"unfamiliar_image", "other"},
+    "warning": {"unfamiliar_image", "uncalibrated_model", "other"},
     "meta": {"name", "dir", "digits", "percent"},
 }
 """Keys that the page puts together while it runs, by the part before their dot."""

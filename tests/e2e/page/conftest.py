@@ -87,7 +87,7 @@ def open_page(browser: Browser, service: str) -> Iterator[OpenPage]:
         page.goto(url + path)
         if options.get("java_script_enabled", True):
             page.wait_for_selector("html.scripted")
-            page.wait_for_function("document.querySelector('#figures').children.length > 0")
+            driver.until("document.querySelector('#figures').children.length > 0")
         return driver
 
     yield opened

@@ -47,6 +47,14 @@ class Driver:
         expect(card).to_be_visible()
         return (card.get_attribute("class") or "").replace("card", "").strip()
 
+    def until(self, condition: str) -> None:
+        """Waits until an expression is true; the page's policy forbids Playwright's own way."""
+        for _ in range(PATIENCE_MS // 50):
+            if self.page.evaluate(condition):
+                return
+            self.page.wait_for_timeout(50)
+        raise TimeoutError(f"never true: {condition}")
+
     def text(self, selector: str) -> str:
         """The text of an element, without the isolates that keep directions apart."""
         shown = self.page.locator(selector).first.inner_text()

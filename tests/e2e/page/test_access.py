@@ -115,7 +115,7 @@ def test_the_keyboard_alone_is_enough(open_page: OpenPage, pictures: dict[str, P
     press("+")
     assert page.evaluate("document.querySelector('#plate').offsetWidth") > zoomed
     press("ArrowDown")
-    page.wait_for_function("document.querySelector('#stage').scrollTop > 0")
+    driver.until("document.querySelector('#stage').scrollTop > 0")
     press("h")
     expect(page.get_by_label("Heatmap strength")).to_have_value("0")
     tab_to("strength")

@@ -94,7 +94,7 @@ def test_the_wheel_zooms_with_control_only(answered: Driver) -> None:
     page.keyboard.down("Control")
     page.mouse.wheel(0, -100)
     page.keyboard.up("Control")
-    page.wait_for_function(f"({width})() > {fitted}")
+    answered.until(f"({width})() > {fitted}")
 
 
 def test_invert(answered: Driver, tmp_path: Path) -> None:
@@ -114,14 +114,14 @@ def test_the_report_is_one_page_in_every_language(answered: Driver) -> None:
         expect(page.locator("html")).to_have_attribute("lang", tag)
         page.evaluate("window.printed = false")
         page.locator("#actions button").first.click()
-        page.wait_for_function("window.printed")
+        answered.until("window.printed")
         for paper in PAPER:
             assert len(PAGES.findall(page.pdf(format=paper))) == 1, (tag, paper)
         page.emulate_media(media="print")
         expect(page.locator("#report")).to_contain_text(language.words["report.disclaimer"])
         expect(page.locator("main")).to_be_hidden()
         assert page.locator("#report img").count() == 2
-        page.emulate_media(media="screen")
+        page.emulate_media(media="null")
 
 
 def test_a_saved_report_opens_without_a_network(answered: Driver, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 /** Puts the page together: what comes in goes to the queue, what comes back is drawn. */
 
-import { answerCard, problemCard } from "./answer.js";
+import { answerCard, outcome, problemCard } from "./answer.js";
 import { byId, make } from "./dom.js";
 import { drawFigures, haveFigures, readFigures } from "./figures.js";
 import { listen } from "./intake.js";
@@ -11,7 +11,7 @@ import { laterHelps, smallerHelps } from "./problems.js";
 import { Queue } from "./queue.js";
 import { printReport, saveReport } from "./report.js";
 import { Session } from "./session.js";
-import { Viewer } from "./viewer.js";
+import { SHOWN, Viewer } from "./viewer.js";
 
 const SPOKEN = ["done", "failed", "busy", "offline"];
 
@@ -35,6 +35,7 @@ session.addEventListener("select", () => {
   reveal();
 });
 session.addEventListener("change", ({ detail: item }) => {
+  if (item?.status === "done" && !item.seen) present(item);
   drawList(session);
   if (item && item === session.current) drawCurrent();
   if (item?.status === "done" && !haveFigures()) readFigures(queue.key);
@@ -50,6 +51,12 @@ byId("language").addEventListener("change", async ({ target }) => {
   drawn = "";
   drawCurrent();
 });
+
+/** Lays the heatmap over a new answer, except where there is nothing to look for. */
+function present(item) {
+  item.seen = true;
+  if (outcome(item.answer) !== "normal") item.view.strength = SHOWN;
+}
 
 /** Shows the list and the work area, or neither where there is no image. */
 function drawSession() {

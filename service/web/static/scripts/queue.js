@@ -19,7 +19,6 @@ export class Queue {
   #session;
   #askKey;
   #key = "";
-  #heatmap = true;
   #running = false;
   #stops = new Map();
   #wake = null;
@@ -70,16 +69,12 @@ export class Queue {
     for (let tries = 1; !signal.aborted; tries += 1) {
       set({ status: "sending", sent: 0 });
       const onSent = (sent) => set({ sent, status: sent < 1 ? "sending" : "reading" });
-      const reply = await upload(item.file, { key: this.#key, heatmap: this.#heatmap, onSent, signal });
+      const reply = await upload(item.file, { key: this.#key, onSent, signal });
       if (signal.aborted) return;
       if (reply.status === 200 && reply.body) {
         return set({ status: "done", answer: reply.body, problem: null, time: new Date() });
       }
       const problem = problemOf(reply);
-      if (problem.slug === "no-heatmap" && this.#heatmap) {
-        this.#heatmap = false; // the model that is served draws none: the answer is what counts
-        continue;
-      }
       if (reply.status === 401 && (await this.#learnKey())) continue;
       const passing = reply.status === 503 || reply.status === 429 || reply.status === 0;
       if (!passing || tries >= TRIES) return set({ status: "failed", problem });

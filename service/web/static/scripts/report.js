@@ -59,7 +59,7 @@ async function lay(item) {
     make("p", { className: "blank-line tall" }, say("report.findings")),
     make("footer", {}, say("report.disclaimer")),
   );
-  await Promise.all([...report.querySelectorAll("img")].map((picture) => picture.decode()));
+  await Promise.all([...report.querySelectorAll("img")].map(loaded));
   return report;
 }
 
@@ -79,7 +79,16 @@ async function pictures(item) {
 /** An image, ready to be drawn; null where the browser cannot open it. */
 async function opened(address) {
   const image = make("img", { src: address });
-  return image.decode().then(() => image, () => null);
+  await loaded(image);
+  return image.naturalWidth ? image : null;
+}
+
+/** Waits until an image is there, or cannot be. */
+function loaded(image) {
+  if (image.complete) return Promise.resolve();
+  return new Promise((resolve) => {
+    for (const end of ["load", "error"]) image.addEventListener(end, resolve, { once: true });
+  });
 }
 
 /** The heatmap over the X-ray as one picture, as a data URL. */

@@ -38,7 +38,7 @@ export class Session extends EventTarget {
       answer: null,
       problem: null,
       time: null,
-      view: { zoom: 1, inverted: false, strength: 0.4 },
+      view: { zoom: 1, inverted: false, strength: 0 },
     }));
     this.items.push(...added);
     if (added.length) this.select(added[0]);

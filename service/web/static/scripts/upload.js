@@ -15,12 +15,11 @@ const SILENCE_MS = 60_000;
  * @param {Blob} file
  * @param {object} options
  * @param {string} options.key  the access key; empty for none
- * @param {boolean} options.heatmap  whether to ask for the heatmap too
  * @param {(share: number) => void} options.onSent  called as the upload goes, with its share in [0, 1]
  * @param {AbortSignal} options.signal  stops the upload
  * @returns {Promise<Reply>}
  */
-export function upload(file, { key, heatmap, onSent, signal }) {
+export function upload(file, { key, onSent, signal }) {
   return new Promise((resolve) => {
     const request = new XMLHttpRequest();
     const gone = () => resolve({ status: 0, body: null, retryAfter: 0 });
@@ -41,7 +40,7 @@ export function upload(file, { key, heatmap, onSent, signal }) {
       resolve({ status: request.status, body: parsed(request.responseText), retryAfter });
     });
     signal.addEventListener("abort", () => request.abort());
-    request.open("POST", `predict?heatmap=${heatmap}`);
+    request.open("POST", "predict?heatmap=true");
     request.setRequestHeader("Content-Type", file.type || "application/octet-stream");
     if (key) request.setRequestHeader("X-API-Key", key);
     alive();

@@ -7,6 +7,9 @@ const LARGEST = 8;
 const STEP = 1.25;
 const PAN = 60;
 
+/** How strongly a heatmap is shown unless the reader sets it. */
+export const SHOWN = 0.4;
+
 export class Viewer {
   #item = null;
   #stage = byId("stage");
@@ -109,7 +112,7 @@ export class Viewer {
       "-": () => this.#zoom(1 / STEP),
       0: () => this.#zoom(0),
       i: () => this.#invert(),
-      h: () => this.#setStrength(hides ? 0 : 0.4),
+      h: () => this.#setStrength(hides ? 0 : SHOWN),
       ArrowLeft: () => this.#stage.scrollBy(-PAN, 0),
       ArrowRight: () => this.#stage.scrollBy(PAN, 0),
       ArrowUp: () => this.#stage.scrollBy(0, -PAN),
