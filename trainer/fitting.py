@@ -27,6 +27,7 @@ from tqdm import tqdm
 
 from shared.preprocessing import scale
 from trainer.batches import TrainingBatches
+from trainer.calibration import calibrated, fit_calibration
 from trainer.console import duration
 from trainer.dataset import Split
 from trainer.fused import fast_normalisation
@@ -48,9 +49,10 @@ class FittedMember:
 
     Attributes:
         model: As `trainer.network.build_network` returns it, float32, built-in layers only.
-        history: One entry an epoch: `epoch` from 1, `loss`, `accuracy`, `val_loss`, `val_accuracy`,
-            `val_auc`, `learning_rate` and `seconds`. Training figures are of augmented images with
-            dropout, so they are worse than those of validation.
+        history: One entry an epoch: `epoch` from 1, `loss`, `accuracy`, `val_loss`,
+            `val_calibrated_loss` (which chooses the epoch), `val_accuracy`, `val_auc`,
+            `learning_rate` and `seconds`. Training figures are of augmented images with dropout,
+            so they are worse than those of validation.
         best_epoch: The epoch, from 1, whose averaged weights the model holds.
     """
 
@@ -226,7 +228,9 @@ class _AverageAndKeep(keras.callbacks.Callback):  # type: ignore[misc]
             "seconds": time.monotonic() - self.started,
         }
         logs.update(row)
-        if not state.history or row["val_loss"] < min(past["val_loss"] for past in state.history):
+        # Calibration comes after training, so an epoch is judged as if it were calibrated already.
+        judged = [past["val_calibrated_loss"] for past in state.history]
+        if not judged or row["val_calibrated_loss"] < min(judged):
             state.best, state.best_epoch = state.average, epoch + 1
         state.history.append(row)
         state.save()
@@ -281,8 +285,10 @@ def _validate(model: keras.Model, validation: Split) -> dict[str, float]:
     labels = validation.labels
     share = np.bincount(labels, minlength=2) / len(labels)
     weight = 0.5 / np.maximum(share, 1e-9)[labels]
+    fitted = calibrated(logits, fit_calibration(logits, labels))
     return {
         "val_loss": float(log_loss(labels, probability, sample_weight=weight, labels=[0, 1])),
+        "val_calibrated_loss": float(log_loss(labels, fitted, labels=[0, 1])),
         "val_accuracy": float(np.average((probability >= 0.5) == labels, weights=weight)),
         "val_auc": float(roc_auc_score(labels, probability)),
     }
