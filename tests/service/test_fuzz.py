@@ -11,7 +11,6 @@ from collections.abc import Iterator
 
 import httpx
 import numpy as np
-import pytest
 from PIL import Image
 
 from service.answers import ProblemAnswer
@@ -97,7 +96,6 @@ def test_whole_files_of_every_kind_are_answered(client: httpx.Client) -> None:
         assert client.post("/predict", content=data).status_code == 200
 
 
-@pytest.mark.filterwarnings("default")
 def test_damaged_images_are_answered_or_refused(client: httpx.Client) -> None:
     print(f"FUZZ_IMAGES={IMAGES} FUZZ_SEED={SEED}")
     said: Counter[str] = Counter()
