@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, select_autoescape
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
@@ -43,7 +43,14 @@ def render_report(findings: Findings) -> str:
             else None,
             roc=_markup(figures.roc_and_precision_recall(drawn)),
             reliability=_markup(figures.reliability(drawn)),
-            sweeps={r.name: _markup(figures.threshold_sweep(r.answers)) for r in findings.results},
+            sweeps=[
+                {
+                    "name": r.name,
+                    "figure": _markup(figures.threshold_sweep(r.answers)),
+                    "rows": figures.sweep_rows(r.answers),
+                }
+                for r in findings.results[:2]
+            ],
             histogram=_markup(figures.probabilities(shown.answers)),
             confusions=[
                 {
@@ -67,6 +74,7 @@ def environment() -> Environment:
     found = Environment(
         loader=PackageLoader("trainer", "templates"),
         autoescape=select_autoescape(("html.j2",), default_for_string=False),
+        undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -137,7 +137,8 @@ def test_report_is_self_contained_and_complete(tiny_run: TinyRun) -> None:
         "data",
         "recipe",
     ]
-    assert page.drawings >= 8
+    assert page.drawings >= 12
+    assert text.count('class="chosen"') == 2  # the threshold in the sweeps of test and validation
     assert len(page.images) >= 2 * 2 * 2  # two samples of each class, each with its heatmap
     assert all(source.startswith("data:image/jpeg;base64,") for source in page.images)
     assert all(link.startswith(("#", "data:image/png;base64,")) for link in page.links)
