@@ -1,0 +1,160 @@
+"""The report and the model card for findings of every shape, made without a network."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import yaml
+
+from shared.manifest import Calibration, OperatingPoint, Refusal, Unfamiliar
+from tests.phantoms import chest_phantom
+from trainer.audit import audit
+from trainer.bootstrap import Interval
+from trainer.dataset import Broken, Split
+from trainer.decision import Decision
+from trainer.findings import Findings, HeatmapCheck, check_heatmaps, measure, member_figures, share
+from trainer.inference import Outputs
+from trainer.model_card import render_model_card
+from trainer.publishing import draft_of, history_csv
+from trainer.report import render_report
+
+
+@pytest.fixture(scope="module")
+def split() -> Split:
+    rng = np.random.default_rng(0)
+    labels = np.array([0, 0, 0, 1, 1, 1, 1, 1])
+    causes = np.array([-1, -1, -1, 0, 0, 1, 1, -1])
+    names = [f"test/{('NORMAL', 'PNEUMONIA')[y]}/person{i}_<b>.jpeg" for i, y in enumerate(labels)]
+    return Split(
+        np.stack([chest_phantom(rng, bool(y)) for y in labels]),
+        labels,
+        causes,
+        [f"test/{i}" for i in range(8)],
+        names,
+        np.tile(np.array([[800, 1000]], np.int32), (8, 1)),
+    )
+
+
+@pytest.fixture(scope="module")
+def findings(split: Split) -> Findings:
+    rng = np.random.default_rng(1)
+    pneumonia = np.array([-3.0, -2.0, 1.0, 3.0, 2.0, 1.5, -1.0, 2.5])
+    logits = np.stack([pneumonia, rng.normal(size=8), np.full(8, 4.0)], axis=1).astype(np.float32)
+    maps = rng.normal(size=(8, 7, 7)).astype(np.float32)
+    outputs = Outputs(logits, maps, rng.normal(size=(8, 5)).astype(np.float32))
+    decision = Decision(
+        ("pneumonia", "viral", "chest_xray"),
+        Calibration(temperature=1.2, bias=0.1),
+        Calibration(),
+        OperatingPoint(threshold=0.4, rule="cost=2", low=0.3, high=0.6),
+    )
+    refusal = Refusal(minimum=0.0, rule="refuses few")
+    unfamiliar = Unfamiliar(maximum=3.0, rule="flags few")
+    results = [
+        measure(name, split, outputs, decision, refusal, unfamiliar, 20)
+        for name in ("test", "validation")
+    ]
+    history = [
+        {"epoch": e, "loss": 1 / e, "val_loss": 2 / e, "accuracy": 0.5, "val_accuracy": 0.6}
+        for e in (1.0, 2.0)
+    ]
+    found = check_heatmaps(results[0], None, 2, 0)
+    assert found is not None
+    return Findings(
+        decision=decision,
+        results=results,
+        training={"recipe": {"epochs": 2}, "seconds": 3},
+        cost={"parameters": 1000, "multiply_adds": 2_000_000, "onnx_bytes": 3_000_000},
+        audit=audit({"train": split, "test": split}, 3, [Broken("train/a.txt", "a <text>")]),
+        histories=[history, history],
+        best_epochs=[2, 1],
+        members=member_figures([pneumonia.tolist(), (-pneumonia).tolist()], outputs, split),
+        heatmaps=HeatmapCheck(found.central, 0.05, [3, 4], maps[:2]),
+        refusal=refusal,
+        unfamiliar=unfamiliar,
+        not_chest={"photos": share(np.array([True, True, False]))},
+        samples=2,
+    )
+
+
+def test_everything_is_shown(findings: Findings) -> None:
+    text = render_report(findings)
+    for part in (
+        "What the ensemble buys",
+        "Pictures that are no chest X-rays",
+        "photos",
+        "Leakage",
+        "not comparable: numbers start again",
+        "rank correlation with the learnt ones is <b>0.05</b>",
+        "3 exact copies were left out",
+        "1,000 parameters. 2 million multiply-adds an image. model.onnx 3.0 MB.",
+        "Kept epoch: 2, 1",
+    ):
+        assert part in text, part
+    wrong = findings.results[0].answers.called() != (findings.results[0].split.labels == 1)
+    assert wrong.sum() == 2  # one missed, one false alarm: each with two pictures below
+    # Samples 4, mistakes 2, shuffled 2: each is a pair of pictures.
+    assert text.count("<img ") == 2 * (4 + 2 + 2)
+
+
+def test_names_of_files_are_escaped(findings: Findings) -> None:
+    text = render_report(findings)
+    assert "_<b>.jpeg" not in text
+    assert "_&lt;b&gt;.jpeg" in text
+    assert "a &lt;text&gt;" in text
+
+
+def test_copies_between_splits_are_counted(findings: Findings) -> None:
+    assert findings.audit is not None
+    assert findings.audit.shared_copies == {("train", "test"): 8}
+    assert findings.audit.splits["test"].aspect["NORMAL"] == 1.25
+    assert findings.audit.splits["test"].height == (800, 800, 800)
+
+
+def test_no_pictures_and_no_names_where_none_are_wanted(findings: Findings) -> None:
+    text = render_report(dataclasses.replace(findings, images=False))
+    assert "<img " not in text
+    assert "person" not in text
+    assert "train/a.txt" not in text
+
+
+def test_the_least_that_can_be_found(findings: Findings, split: Split) -> None:
+    decision = Decision(
+        ("pneumonia",),
+        Calibration(),
+        None,
+        OperatingPoint(threshold=0.5, rule="fixed=0.5", low=0.5, high=0.5),
+    )
+    logits = findings.results[0].outputs.logits[:, :1]
+    result = measure("test", split, Outputs(logits), decision, None, None, 5)
+    least = Findings(decision=decision, results=[result])
+    assert "heatmaps" not in render_report(least)
+    card = render_model_card(least)
+    assert "nothing stops them" in card
+    assert yaml.safe_load(card.split("---")[1])["library_name"] == "keras"
+    draft = draft_of(least, ("pneumonia",), heatmap=False)
+    assert draft.evaluated_on == "test: 8 images of 8 patients"
+
+
+def test_card_holds_the_figures_and_shows_nobody(findings: Findings) -> None:
+    card = render_model_card(findings)
+    header = yaml.safe_load(card.split("---")[1])
+    [test, validation] = header["model-index"][0]["results"]
+    assert (test["dataset"]["name"], validation["dataset"]["name"]) == ("test", "validation")
+    assert {m["type"]: m["value"] for m in test["metrics"]}["accuracy"] == 0.75
+    assert "| accuracy | 0.750 (" in card
+    assert "photos 0.667 (0.208–0.939)." in card
+    assert "person" not in card
+
+
+def test_wilson_interval_of_a_share() -> None:
+    found = share(np.array([True] * 9 + [False]))
+    assert found.value == 0.9
+    assert (found.low, found.high) == pytest.approx((0.596, 0.982), abs=1e-3)
+    assert share(np.zeros(20, bool)).low == 0
+    assert share(np.zeros(0, bool)) == Interval(0.0, 0.0, 1.0)
+
+
+def test_history_of_members() -> None:
+    text = history_csv([[{"epoch": 1.0, "loss": 0.5}], [{"epoch": 1.0, "loss": 0.4}]])
+    assert text == "member,epoch,loss\n1,1.0,0.5\n2,1.0,0.4\n"
