@@ -62,8 +62,12 @@ class Driver:
 
     def violations(self) -> list[str]:
         """What axe-core finds, in words; empty where it finds nothing."""
-        options = {"runOnly": {"type": "tag", "values": list(AXE_TAGS)}}
-        found = Axe().run(self.page, options=options).response["violations"]
+        if self.page.evaluate("typeof axe") == "undefined":
+            self.page.evaluate(Axe().axe_script)
+        options = {"runOnly": list(AXE_TAGS), "resultTypes": ["violations"]}
+        found = self.page.evaluate(
+            "async (options) => (await axe.run(options)).violations", options
+        )
         return [f"{rule['id']}: {rule['help']} ({_places(rule['nodes'])})" for rule in found]
 
     def foreign_requests(self) -> list[str]:

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageOps
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.e2e.page import model
@@ -81,13 +81,13 @@ def _take(
 
 def _take_report(browser: Browser, url: str, file: Path) -> None:
     driver = _opened(
-        browser, url, [file], {"locale": "en", "viewport": {"width": 794, "height": 1123}}
+        browser, url, [file], {"locale": "en", "viewport": {"width": 710, "height": 1040}}
     )
     driver.page.evaluate("window.print = () => { window.printed = true }")
     driver.page.get_by_role("button", name="Print report").click()
     driver.until("window.printed")
     driver.page.emulate_media(media="print")
-    _save(driver, "report-en")
+    _save(driver, "report-en", margin=42)
     driver.page.context.close()
 
 
@@ -105,12 +105,12 @@ def _opened(browser: Browser, url: str, files: list[Path], options: dict[str, An
     return driver
 
 
-def _save(driver: Driver, name: str) -> None:
+def _save(driver: Driver, name: str, margin: int = 0) -> None:
     """Saves what is on the screen, as WebP: small in the repository, and every colour in it."""
 
     file = FOLDER / f"{name}.webp"
-    picture = Image.open(io.BytesIO(driver.page.screenshot()))
-    picture.convert("RGB").save(file, quality=85, method=6)
+    picture = Image.open(io.BytesIO(driver.page.screenshot())).convert("RGB")
+    ImageOps.expand(picture, margin, "white").save(file, quality=85, method=6)
     print(f"{file.relative_to(FOLDER.parents[1])}: {file.stat().st_size // 1024} kB")
 
 
