@@ -44,6 +44,7 @@ class Metrics:
             buckets=_SECONDS,
             registry=self._registry,
         )
+        self._by_route: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
         stages = Histogram(
             "xray_stage_seconds",
             "Time that the stages of a screening take",
@@ -71,10 +72,19 @@ class Metrics:
             observation: What was noted of it.
             seconds: How long it took.
         """
-        self._requests.labels(route, observation.outcome).inc()
-        self._seconds.labels(route).observe(seconds)
+        requests, histogram = self._of(route, observation.outcome)
+        requests.inc()
+        histogram.observe(seconds)
         if "read" in observation.stages:
             self._stages["read"].observe(observation.stages["read"])
+
+    def _of(self, route: str, outcome: str) -> tuple[Counter, Histogram]:
+        """A route's metrics, kept: looking labels up costs more than counting."""
+        found = self._by_route.get((route, outcome))
+        if found is None:
+            found = self._requests.labels(route, outcome), self._seconds.labels(route)
+            self._by_route[route, outcome] = found
+        return found
 
     def screened(self, stages: dict[str, float], label: str | None, reason: str | None) -> None:
         """Counts one image: its stages, and its label or the reason for which it was refused."""

@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     models: Path = Field(
         ROOT / "models", description="folder with the bundles and the file `current` that names one"
     )
-    poll_seconds: Seconds = Field(1.0, description="how often the models folder is looked at")
+    poll_seconds: Seconds = Field(0.5, description="how often the models folder is looked at")
 
     cores: int = Field(
         default_factory=usable_cores,
@@ -61,10 +61,10 @@ class Settings(BaseSettings):
     )
     batch_files: int = Field(64, ge=1, le=1000, description="files in one batch")
     body_budget: ByteSize = Field(
-        ByteSize(64 * MIB), ge=1024, description="bytes of uploads held in memory, all together"
+        ByteSize(44 * MIB), ge=1024, description="bytes of uploads held in memory, all together"
     )
     decoded_budget: ByteSize = Field(
-        ByteSize(128 * MIB), ge=MIB, description="bytes that decoding may take, all together"
+        ByteSize(120 * MIB), ge=MIB, description="bytes that decoding may take, all together"
     )
 
     header_seconds: Seconds = Field(10, description="a request's headers must arrive within this")
