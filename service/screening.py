@@ -106,7 +106,7 @@ def screen(
     if drawing and model.manifest.heatmap and outputs.activation_map is not None:
         activation = outputs.activation_map[0, ..., 0]
         layer = drawing is Drawing.LAYER
-        drawn = draw_layer(activation) if layer else _draw(data, header, grey, activation)
+        drawn = draw_layer(activation) if layer else _draw(data, header, grey, activation, budget)
     return _interpret(model, outputs, drawn)
 
 
@@ -171,7 +171,11 @@ def _calibrated(logit: float, calibration: Calibration) -> float:
 
 
 def _draw(
-    data: bytes, header: ImageHeader, grey: NDArray[np.uint8], activation: NDArray[np.float32]
+    data: bytes,
+    header: ImageHeader,
+    grey: NDArray[np.uint8],
+    activation: NDArray[np.float32],
+    budget: ByteBudget,
 ) -> Overlay:
     """Draws the overlay at the upload's own size; what was decoded smaller is decoded again."""
     width, height = header.width, header.height
@@ -179,7 +183,11 @@ def _draw(
         width, height = height, width
     size = overlay_size(width, height)
     if grey.shape[1] < size[0] or grey.shape[0] < size[1]:
-        grey = decode(data, min(size))
+        again = inspect(data, min(size))
+        if again.decoded_bytes > budget.total:
+            raise _too_costly(again, budget)
+        with budget.held(again.decoded_bytes):
+            grey = decode(data, min(size))
     return draw_overlay(grey, activation, size)
 
 

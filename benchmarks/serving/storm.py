@@ -80,15 +80,17 @@ async def _call(
 ) -> None:
     """One caller, who sends at a fixed rate whatever comes back."""
     due = time.perf_counter() + number / CONNECTIONS / rate
-    connection = await _connect(service)
+    connection = None
     while due < end:
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        connection = connection or await _connect(service)
         start = time.perf_counter()
         try:
             status = await asyncio.wait_for(_exchange(connection, request), 60)
         except (OSError, EOFError, TimeoutError):
             weather.broken += 1
-            connection = await _connect(service)
+            connection[1].close()
+            connection = None
         else:
             took = time.perf_counter() - start
             kept = {200: weather.answered, 503: weather.refused}.get(status)
@@ -98,7 +100,8 @@ async def _call(
                 kept.append(took)
             await connection[1].drain()
         due = max(due + 1 / rate, time.perf_counter())
-    connection[1].close()
+    if connection is not None:
+        connection[1].close()
 
 
 async def _probe(service: Running, weather: Weather, end: float) -> None:

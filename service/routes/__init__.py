@@ -14,8 +14,8 @@ def routers(keys: bool) -> list[dict[str, Any]]:
     """All routers, as arguments of `include_router`.
 
     Args:
-        keys: Whether API keys are set: probes, page and documentation stay open, the rest asks for
-            one.
+        keys: Whether API keys are set: probes, page, model and documentation stay open, the rest
+            asks for one.
     """
     closed: dict[str, Any] = {}
     if keys:
@@ -23,8 +23,8 @@ def routers(keys: bool) -> list[dict[str, Any]]:
             "dependencies": [Depends(require_key)],
             "responses": problem_answers(KEY_REQUIRED),
         }
-    guarded = [predict.router, batch.router, explain.router, model.router, metrics.router]
-    open_to_all: list[APIRouter] = [health.router, docs.router, page.router]
+    guarded = [predict.router, batch.router, explain.router, metrics.router]
+    open_to_all: list[APIRouter] = [health.router, model.router, docs.router, page.router]
     return [{"router": router, **closed} for router in guarded] + [
         {"router": router} for router in open_to_all
     ]
