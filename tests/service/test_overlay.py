@@ -45,10 +45,8 @@ def test_the_layer_is_transparent_but_where_the_evidence_is() -> None:
     layer = np.asarray(Image.open(io.BytesIO(draw_layer(activation).png)))
     assert layer.shape == (LAYER_SIDE, LAYER_SIDE, 4)
     row, column = np.unravel_index(layer[..., 3].argmax(), layer.shape[:2])
-    assert (row, column) == (
-        pytest.approx(LAYER_SIDE * 1.5 / 7, abs=18),
-        pytest.approx(LAYER_SIDE * 5.5 / 7, abs=18),
-    )
+    assert abs(row - LAYER_SIDE * 1.5 / 7) < 18
+    assert abs(column - LAYER_SIDE * 5.5 / 7) < 18
     assert layer[..., 3].max() > 240
     assert (layer[LAYER_SIDE // 2 :, :, 3] == 0).all()
 

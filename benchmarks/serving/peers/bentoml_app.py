@@ -1,4 +1,7 @@
-"""BentoML with ONNX Runtime, two workers. Usage: MODEL=model.onnx bentoml serve bentoml_app:Screening"""
+"""BentoML with ONNX Runtime, two workers.
+
+Usage: MODEL=model.onnx bentoml serve bentoml_app:Screening
+"""
 
 import os
 from typing import Any
