@@ -99,8 +99,7 @@ class Batch:
             raise Problem(
                 TOO_MANY_FILES,
                 f"The batch has more than {self._limit} files, which is all that is accepted; "
-                "those "
-                "before this line are answered. Send the rest in another batch.",
+                "those before this line are answered. Send the rest in another batch.",
             )
         await self._slots.acquire()
         index, self._count = self._count, self._count + 1
@@ -143,7 +142,6 @@ def _form(request: Request, part_limit: int) -> FormReader:
         raise Problem(
             MALFORMED_UPLOAD,
             f"Received a body of type {content_type[:80]!r}; accepted is a multipart form. With "
-            "curl: "
-            f"curl -F {FIELD}=@1.jpeg -F {FIELD}=@2.jpeg URL",
+            f"curl: curl -F {FIELD}=@1.jpeg -F {FIELD}=@2.jpeg URL",
         )
     return FormReader(content_type, part_limit)

@@ -51,8 +51,7 @@ class FormReader:
             raise Problem(
                 MALFORMED_UPLOAD,
                 "The Content-Type is multipart/form-data without a boundary. Let the client "
-                "library "
-                f"set that header. {_WHAT_TO_DO}",
+                f"library set that header. {_WHAT_TO_DO}",
             )
         self._limit = part_limit
         self._done: list[Part] = []

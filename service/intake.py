@@ -150,8 +150,7 @@ def _from_form(content_type: str, body: bytes, shared: Resources, key_field: boo
         raise Problem(
             SEVERAL_FILES,
             f"The form has {len(files)} files; accepted is one. Send each in a request of its "
-            "own, or "
-            "all to /predict/batch.",
+            "own, or all to /predict/batch.",
         )
     return within_limit(files[0], shared.settings.body_limit)
 
@@ -165,8 +164,8 @@ def within_limit(part: Part, limit: int) -> bytes:
     if part.size > limit:
         raise Problem(
             UPLOAD_TOO_LARGE,
-            f"The file has {part.size / 1e6:.1f} MB; accepted are {limit / 1e6:.1f} MB. "
-            "Export the image as JPEG, or smaller: about 2000 pixels wide is plenty.",
+            f"The file has {part.size / 1e6:.1f} MB; accepted are {limit / 1e6:.1f} MB. Export "
+            "the image as JPEG, or smaller: about 2000 pixels wide is plenty.",
         )
     return part.content
 

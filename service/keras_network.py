@@ -22,8 +22,7 @@ from shared.preprocessing import INPUT_SIZE
 CAVEAT = (
     "uncalibrated_model",
     "The model comes without calibration, operating point and checks: its threshold is 0.5, it "
-    "gives no "
-    "heatmap, and it does not notice an image that is no chest X-ray.",
+    "gives no heatmap, and it does not notice an image that is no chest X-ray.",
 )
 _TINY = 1e-7
 
@@ -47,9 +46,9 @@ class KerasNetwork:
             import tensorflow as tf
         except ImportError as missing:
             raise NetworkInvalid(
-                f"{path.name} needs TensorFlow, which is not installed here. Where the trainer "
-                "is installed, "
-                f"make a bundle of it: python -m trainer export {path} --models {path.parent}"
+                f"{path.name} needs TensorFlow, which is not installed here. Where the trainer is "
+                f"installed, make a bundle of it: python -m trainer export {path} --models "
+                f"{path.parent}"
             ) from missing
         try:
             model = keras.models.load_model(path, compile=False)

@@ -60,8 +60,8 @@ class Keys:
             )
             raise Problem(
                 KEY_REQUIRED,
-                f"This service asks for an API key in the header {HEADER}; {received}. "
-                "Ask whoever runs the service for a key.",
+                f"This service asks for an API key in the header {HEADER}; {received}. Ask "
+                "whoever runs the service for a key.",
                 {"WWW-Authenticate": f'ApiKey header="{HEADER}"'},
             )
 

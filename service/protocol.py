@@ -14,8 +14,8 @@ HEADERS_LIMIT: Final = 32 * 1024
 """Bytes of a request's first line and headers, all together."""
 
 _HEADERS_DETAIL: Final = (
-    f"The first line and the headers are longer than {HEADERS_LIMIT // 1024} KiB together. "
-    "Send the image as the body, and nothing that long in a header."
+    f"The first line and the headers are longer than {HEADERS_LIMIT // 1024} KiB together. Send "
+    "the image as the body, and nothing that long in a header."
 )
 
 

@@ -148,8 +148,8 @@ class Results:
             if values.get("model") != self._model:
                 raise ResultsInvalid(
                     f"{self.path} holds answers of the model {values.get('model')!r}; the model "
-                    "now is "
-                    f"{self._model!r}. Write to another file, or begin it anew with --fresh."
+                    f"now is {self._model!r}. Write to another file, or begin it anew with "
+                    "--fresh."
                 )
             self._known.add(hash(values["path"]))
             self.earlier += 1

@@ -197,6 +197,5 @@ def _too_costly(header: ImageHeader, budget: ByteBudget) -> Problem:
         f"Decoding this {header.format} image ({header.width} × {header.height}, {header.mode}) "
         f"takes about {header.decoded_bytes / 1e6:.0f} MB of memory; accepted are "
         f"{budget.total / 1e6:.0f} MB. Export it as an ordinary JPEG, or smaller: about 2000 "
-        "pixels "
-        "wide is plenty.",
+        "pixels wide is plenty.",
     )

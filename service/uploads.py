@@ -117,10 +117,9 @@ class Upload:
         except TimeoutError:
             raise Problem(
                 UPLOAD_TOO_SLOW,
-                f"{self.received} bytes arrived in {self._waited + perf_counter() - start:.0f} "
-                "s; accepted "
-                f"are {settings.upload_minimum_rate} bytes a second and more, and at most "
-                f"{settings.upload_seconds:g} s. Send the image over a better connection, or "
+                f"{self.received} bytes arrived in {self._waited + perf_counter() - start:.0f} s; "
+                f"accepted are {settings.upload_minimum_rate} bytes a second and more, and at "
+                f"most {settings.upload_seconds:g} s. Send the image over a better connection, or "
                 "smaller.",
                 _CLOSE,
             ) from None
@@ -136,8 +135,7 @@ class Upload:
         raise Problem(
             OVERLOADED,
             "Too many uploads are in memory at this moment. Nothing is wrong with the request: "
-            "send "
-            "it again after the number of seconds that Retry-After gives.",
+            "send it again after the number of seconds that Retry-After gives.",
             {"Retry-After": "1"},
         )
 
@@ -149,6 +147,6 @@ class Upload:
     def _too_large(self, size: int) -> Problem:
         return Problem(
             UPLOAD_TOO_LARGE,
-            f"The upload has {size / 1e6:.1f} MB or more; accepted are {self._limit / 1e6:.1f} MB. "
-            "Export the image as JPEG, or smaller: about 2000 pixels wide is plenty.",
+            f"The upload has {size / 1e6:.1f} MB or more; accepted are {self._limit / 1e6:.1f} "
+            "MB. Export the image as JPEG, or smaller: about 2000 pixels wide is plenty.",
         )
