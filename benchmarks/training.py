@@ -103,8 +103,9 @@ def our_epoch(data: Path, work: Path) -> dict[str, float]:
     """Images a second of this trainer's epochs, and the share of the input pipeline."""
     from trainer import fitting
     from trainer.batches import TrainingBatches
-    from trainer.dataset import find_dataset, load_split
+    from trainer.dataset import find_dataset
     from trainer.fused import fast_normalisation
+    from trainer.loading import load_split
     from trainer.network import build_network, training_view
     from trainer.recipe import Recipe
 

@@ -104,7 +104,7 @@ def _fit(asked: argparse.Namespace) -> None:
 
 
 def _evaluate(asked: argparse.Namespace) -> None:
-    from trainer.rescore import evaluate, open_model
+    from trainer.scoring import evaluate, open_model
 
     evaluate(
         open_model(asked.bundle),
@@ -119,7 +119,7 @@ def _evaluate(asked: argparse.Namespace) -> None:
 
 
 def _export(asked: argparse.Namespace) -> None:
-    from trainer.rescore import export
+    from trainer.adopting import export
 
     export(
         asked.h5,

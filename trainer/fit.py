@@ -11,15 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shared.labels import LABELS
-from trainer.audit import Audit, audit, fingerprint
-from trainer.console import bar, duration, say
-from trainer.dataset import Dataset, DatasetError, Split, check_split, find_dataset, load_split
+from trainer.console import duration, say
 from trainer.errors import TrainerError
 from trainer.options import Options
+from trainer.preparation import Prepared, prepare
 from trainer.recipe import Recipe
 from trainer.run_folder import RunFolder, check_writable, write_atomically
-from trainer.splits import Indices, stress_fold, validation_split, without_copies
 
 if TYPE_CHECKING:
     import keras
@@ -64,21 +61,6 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """The data of a run: split by patient, without copies.
-
-    Attributes:
-        splits: "train" and "validation"; "val" and "test" where there are any.
-        audit: Facts about them.
-        fingerprint: SHA-256 of the training folder's contents.
-    """
-
-    splits: dict[str, Split]
-    audit: Audit
-    fingerprint: str
-
-
-@dataclass(frozen=True)
 class Fitted:
     """The network of a run.
 
@@ -111,7 +93,7 @@ def fit(request: Request, run: RunFolder | None = None) -> Path:
     started = time.monotonic()
     check_writable(request.models, "--models")
     check_writable(request.work, "--work")
-    prepared = prepare(request)
+    prepared = prepare(request.data, request.work, request.options, request.test)
     resumed = run is not None
     run = run or RunFolder.create(request.work, request.state())
     if run.state.setdefault("fingerprint", prepared.fingerprint) != prepared.fingerprint:
@@ -129,75 +111,6 @@ def fit(request: Request, run: RunFolder | None = None) -> Path:
     run.save(published=path.name)
     say("Done", f"in {duration(time.monotonic() - started)}: {path}")
     return path
-
-
-def prepare(request: Request) -> Prepared:
-    """Find, decode, split and audit the data.
-
-    Raises:
-        TrainerError: A folder is missing, empty or mostly unreadable.
-    """
-    dataset = find_dataset(request.data)
-    check_split(dataset, "train")
-    if request.test:
-        _check_test(dataset)
-    names = ["train"] + [
-        n for n in ("val", "test") if n in dataset.files and (n != "test" or request.test)
-    ]
-    loaded: dict[str, Split] = {}
-    broken = []
-    for name in names:
-        if name == "val" and len(dataset.files[name]) < len(LABELS):
-            say("  val", "has no images of one class and is left out: it is only reported")
-            continue
-        with bar(f"Reading {name}") as progress:
-            loaded[name], skipped = load_split(
-                dataset, name, request.work / "cache", progress, request.options.limit or None
-            )
-        broken += skipped
-    digest = fingerprint(loaded["train"])
-    whole, dropped = without_copies(loaded.pop("train"))
-    try:
-        train, held = _hold_out(whole, request.options)
-    except DatasetError as error:
-        raise TrainerError(f"{request.data}: {error}") from error
-    splits = {"train": whole.select(train), "validation": whole.select(held), **loaded}
-    found = audit(splits, dropped, broken)
-    _describe(request.data, found)
-    return Prepared(splits, found, digest)
-
-
-def _hold_out(whole: Split, options: Options) -> tuple[Indices, Indices]:
-    if options.stress is None:
-        return validation_split(whole, options.validation_share, options.seed)
-    return stress_fold(whole, options.stress, options.validation_share, options.seed)
-
-
-def _check_test(dataset: Dataset) -> None:
-    try:
-        check_split(dataset, "test")
-    except TrainerError as error:
-        raise TrainerError(f"{error} Or leave the test out with --no-test.") from error
-
-
-def _describe(data: Path, found: Audit) -> None:
-    say("Data", str(data))
-    for name, facts in found.splits.items():
-        pneumonia = facts.images - facts.strata["normal"]
-        say(
-            f"  {name}",
-            f"{facts.strata['normal']:,} normal + {pneumonia:,} pneumonia, "
-            f"{facts.patients:,} patients",
-        )
-    if found.dropped:
-        say("", f"{found.dropped} exact copies left out")
-    for file in found.broken[:20]:
-        say("  skipped", f"{file.path}: {file.reason}")
-    if found.broken:
-        say("", f"{len(found.broken)} unreadable files skipped; they count nowhere")
-    for (a, b), count in found.shared_copies.items():
-        if count:
-            say("  warning", f"{count} images of {b} are exact copies of images of {a}")
 
 
 def _network(request: Request, prepared: Prepared, run: RunFolder) -> Fitted:

@@ -5,11 +5,12 @@ from pathlib import Path
 from shared.manifest import Refusal, Unfamiliar
 from trainer.bootstrap import Interval
 from trainer.console import bar, say
-from trainer.dataset import Dataset, Split, check_split, find_dataset, load_split
+from trainer.dataset import Dataset, Split, check_split, find_dataset
 from trainer.decision import Decision
 from trainer.errors import TrainerError
 from trainer.findings import SetResult, measure, share_refused
 from trainer.inference import Outputs, predict
+from trainer.loading import load_split
 from trainer.pictures import load_pictures
 
 

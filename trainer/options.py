@@ -40,7 +40,9 @@ class Options:
     calibration: str = knob(
         "temperature+bias", " | ".join(CALIBRATIONS), "probabilities that mean what they say"
     )
-    rule: str = knob("cost=2", RULES_HELP, "how the decision threshold is chosen on validation")
+    rule: str = knob(
+        "sensitivity=0.97", RULES_HELP, "how the decision threshold is chosen on validation"
+    )
     rule_out: float = knob(
         0.99, "sensitivity, 0 to 1", "below the uncertain band lie only so few pneumonias"
     )

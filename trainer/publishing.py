@@ -24,7 +24,8 @@ from trainer.report import render_report
 from trainer.run_folder import RunFolder, write_atomically
 
 if TYPE_CHECKING:
-    from trainer.fit import Fitted, Prepared, Request
+    from trainer.fit import Fitted, Request
+    from trainer.preparation import Prepared
 
 _LIBRARIES = ("keras", "tensorflow", "tensorflow-cpu", "numpy", "onnxruntime", "scikit-learn")
 _SHOWN = ("accuracy", "recall", "specificity", "precision", "f1", "roc_auc", "ece")

@@ -12,7 +12,8 @@ import pytest
 
 from shared.bundle import current
 from tests.trainer.conftest import ROOT, TINY, TinyRun, command, trainer
-from trainer.dataset import find_dataset, load_split
+from trainer.dataset import find_dataset
+from trainer.loading import load_split
 
 QUICK = (*TINY, "--epochs", "1", "--refusal-images", "0", "--no-test")
 

@@ -10,7 +10,8 @@ from PIL import Image
 
 from shared.decoding import decode
 from shared.preprocessing import resize
-from trainer.dataset import DatasetError, find_dataset, load_split
+from trainer.dataset import DatasetError, find_dataset
+from trainer.loading import load_split
 from trainer.patients import cause_of, patient_of
 
 
