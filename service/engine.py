@@ -92,8 +92,7 @@ class Engine:
         self.model = model
         self.swaps += swapped
         log.info("model taken up", extra={"model": model.manifest.version, "swap": swapped})
-        if swapped:
-            return_free_memory()
+        return_free_memory()  # what loading left, and the model before this one
 
     def _refuse(self, refusal: Exception) -> None:
         self.refused += 1
