@@ -6,7 +6,7 @@ import { settings } from "./settings.js";
 const LATER = ["wait", "offline", "key-required", "other"];
 
 /** The last part of a problem's `type`: its stable name. */
-export const slugOf = (type) => String(type ?? "").split(/[:/]/).pop() || "other";
+const slugOf = (type) => String(type ?? "").split(/[:/]/).pop() || "other";
 
 /** The problem in a reply that is not an answer. */
 export function problemOf(reply) {
