@@ -5,7 +5,7 @@ No more than a few are in memory: reading waits for screening. One bad file is o
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Final
 
 from starlette.requests import Request
 
@@ -28,6 +28,9 @@ from service.resources import resources
 from service.uploads import Upload
 
 Line = dict[str, Any]
+
+_MOST_PARTS: Final = 10_000
+"""Far more than a batch may have: the line about too many files comes before."""
 
 
 class Batch:
@@ -144,4 +147,4 @@ def _form(request: Request, part_limit: int) -> FormReader:
             f"Received a body of type {content_type[:80]!r}; accepted is a multipart form. With "
             f"curl: curl -F {FIELD}=@1.jpeg -F {FIELD}=@2.jpeg URL",
         )
-    return FormReader(content_type, part_limit)
+    return FormReader(content_type, part_limit, most_parts=_MOST_PARTS)

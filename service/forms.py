@@ -36,12 +36,13 @@ class Part:
 class FormReader:
     """Takes a form's chunks, gives its parts as each one ends."""
 
-    def __init__(self, content_type: str, part_limit: int) -> None:
+    def __init__(self, content_type: str, part_limit: int, most_parts: int = 16) -> None:
         """Prepares to read.
 
         Args:
             content_type: The request's `Content-Type`, with the boundary.
             part_limit: Bytes of a part to keep; a longer one is measured and its content dropped.
+            most_parts: How many parts to accept: a small body can hold very many empty ones.
 
         Raises:
             Problem: `malformed-upload`; there is no usable boundary.
@@ -54,6 +55,8 @@ class FormReader:
                 f"library set that header. {_WHAT_TO_DO}",
             )
         self._limit = part_limit
+        self._most = most_parts
+        self._begun = 0
         self._done: list[Part] = []
         self._part = Part()
         self._header: tuple[bytearray, bytearray] = (bytearray(), bytearray())
@@ -106,6 +109,9 @@ class FormReader:
             raise _malformed("it ends before its closing boundary")
 
     def _begin_part(self) -> None:
+        self._begun += 1
+        if self._begun > self._most:
+            raise _malformed(f"it has more than {self._most} parts")
         self._part = Part()
 
     def _begin_header(self) -> None:

@@ -68,3 +68,9 @@ def test_without_a_usable_boundary_nothing_is_read(content_type: str) -> None:
     with pytest.raises(Problem) as malformed:
         FormReader(content_type, 10)
     assert malformed.value.kind is MALFORMED_UPLOAD
+
+
+def test_a_form_of_very_many_parts_is_refused_early() -> None:
+    body = form(*[("file", "x", b"")] * 17)
+    with pytest.raises(Problem, match="16 parts"):
+        read(body, [])
