@@ -29,10 +29,12 @@ class Figures:
 
     Attributes:
         version: The model's version.
+        measured_on: What they were measured on, as the manifest says it.
         shown: Name, value and 95 % interval of each, as shares in [0, 1].
     """
 
     version: str
+    measured_on: str
     shown: tuple[tuple[str, float, float, float], ...]
 
 
@@ -101,6 +103,7 @@ def _render(
             key_asked=key_asked,
             settings={"bodyLimit": limit, "help": dict(REMEDIES)},
             version=figures and language.say("about.version", version=isolated(figures.version)),
+            measured_on=figures.measured_on if figures else "",
             figures=[_figure(language, *figure) for figure in figures.shown] if figures else [],
         )
     )
@@ -111,7 +114,7 @@ def _figures(manifest: Manifest | None) -> Figures | None:
         return None
     known = [(name, manifest.metrics.get(metric)) for name, metric in _SHOWN.items()]
     shown = tuple((name, m.value, m.low, m.high) for name, m in known if m)
-    return Figures(manifest.version, shown) if shown else None
+    return Figures(manifest.version, manifest.evaluated_on or "", shown) if shown else None
 
 
 def _figure(language: Language, name: str, value: float, low: float, high: float) -> dict[str, str]:

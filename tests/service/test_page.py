@@ -154,6 +154,8 @@ def test_the_figures_of_the_model_are_in_the_page(client: httpx.Client) -> None:
     html = client.get("/", headers={"Accept-Language": "en"}).text
     assert "96.4%" in html
     assert "85.7%" in html
+    assert "Measured on test images" in html
+    assert "test: no images, a model for tests" in html
 
 
 def test_head_is_answered(client: httpx.Client) -> None:

@@ -92,7 +92,7 @@ def publish_page_model(models: Path, heatmap: bool = True) -> Path:
                 "recall": Metric(value=0.964, low=0.943, high=0.981),
                 "specificity": Metric(value=0.857, low=0.809, high=0.899),
             },
-            evaluated_on="nothing: a model for tests",
+            evaluated_on="test: no images, a model for tests",
         )
 
     return publish(models, write)

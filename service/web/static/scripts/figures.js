@@ -30,7 +30,8 @@ export function drawFigures() {
   }
   byId("figures").replaceChildren(
     make("dl", {}, ...shown.map(([name, metric]) => figure(name, metrics[metric]))),
-    make("p", {}, say("about.measured")),
+    model.evaluated_on?.startsWith("test") ? make("p", {}, say("about.measured")) : "",
+    make("p", { className: "hint", lang: "en", dir: "ltr" }, model.evaluated_on ?? ""),
     make("p", { className: "provenance" }, say("about.version", { version: isolated(model.version) })),
   );
 }
