@@ -27,9 +27,10 @@ PAGES = [page for page in (README, *sorted((ROOT / "docs").rglob("*.md"))) if pa
 
 # Run elsewhere (this very test, containers), or needing what a test must not: a network, minutes.
 NOT_RUN = re.compile(
-    r"make (test|check|bench|screenshots|constraints|clean|format)\b|docker\b|git\b|cd\b|pip\b"
-    r"|\S*pip3? |kubectl\b|gcloud\b|az\b|aws\b|fly\b|make serve\b|\S*python3? -m (venv|pip)\b"
-    r"|python -m trainer download|\.ci/run"
+    r"(?:\w+=\S+ +)*(?:"
+    r"make (?:serve|test|check|bench|screenshots|constraints|clean|format)\b|\.ci/run|git\b|cd\b"
+    r"|docker\b|kubectl\b|gcloud\b|az\b|aws\b|fly\b|\S*pip3? |\S*python3? -m (?:venv|pip|service *$)"
+    r"|\S*python3? -m (?:trainer download|benchmarks))"
 )
 
 
