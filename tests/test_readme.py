@@ -29,8 +29,8 @@ PAGES = [page for page in (README, *sorted((ROOT / "docs").rglob("*.md"))) if pa
 NOT_RUN = re.compile(
     r"(?:\w+=\S+ +)*(?:"
     r"make (?:serve|test|check|bench|screenshots|constraints|clean|format)\b|\.ci/run|git\b|cd\b"
-    r"|docker\b|kubectl\b|gcloud\b|az\b|aws\b|fly\b|\S*pip3? |\S*python3? -m (?:venv|pip|service *$)"
-    r"|\S*python3? -m (?:trainer download|benchmarks))"
+    r"|docker\b|kubectl\b|gcloud\b|az\b|aws\b|fly\b|\S*pip3? "
+    r"|\S*python3? -m (?:venv|pip|service *$|trainer download|benchmarks))"
 )
 
 
