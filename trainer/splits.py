@@ -5,10 +5,13 @@ is unlike the rest: the shift between the training and the test folder of the Ka
 of style, and plain folds don't see it (cf. Koh et al., "WILDS", ICML 2021, on grouped shifts).
 """
 
+import re
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
+from scipy.stats import rankdata
 from sklearn.cluster import KMeans
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
@@ -120,6 +123,9 @@ def stress_fold(
             "outlier": far from their own class' typical style (robust distance).
             "cluster": the style cluster (k-means) that comes nearest to the share asked for and
             has both classes.
+            "late": the patients with the highest numbers of each series of file names, which were
+            numbered as they came. Nearest to the official `val` and `test` folders: later normal
+            images look more like pneumonia to a network that has not seen them.
         share: The share of each class' images to hold out ("cluster": approximately).
         seed: For the cross-fitting and the clusters.
 
@@ -132,8 +138,11 @@ def stress_fold(
     """
     if kind not in STRESS_KINDS:
         raise ValueError(f"a stress fold is one of {', '.join(STRESS_KINDS)}; received {kind}")
-    style = RobustScaler().fit_transform(style_statistics(split.images)).clip(-5, 5)
     group = groups(split)
+    if kind == "late":
+        held = _highest(_lateness(split.patients), split.labels, group, share)
+        return np.flatnonzero(~held), np.flatnonzero(held)
+    style = RobustScaler().fit_transform(style_statistics(split.images)).clip(-5, 5)
     if kind == "cluster":
         held = _cluster(style, split.labels, group, share, seed)
     else:
@@ -144,6 +153,17 @@ def stress_fold(
         )
         held = _highest(score, split.labels, group, share)
     return np.flatnonzero(~held), np.flatnonzero(held)
+
+
+def _lateness(patients: list[str]) -> NDArray[np.float64]:
+    """(N,) where in its series a patient's number stands, 0 to 1; 0 where there is no number."""
+    parts = [re.fullmatch(r"(.*?)(\d+)", patient) for patient in patients]
+    late = np.zeros(len(patients))
+    for series in {part[1] for part in parts if part}:
+        own = [i for i, part in enumerate(parts) if part and part[1] == series]
+        numbers = np.array([int(patients[i][len(series) :]) for i in own])
+        late[own] = (rankdata(numbers) - 1) / max(1, len(own) - 1)
+    return late
 
 
 def _wrong_class(split: Split, style: NDArray[np.float64], seed: int) -> NDArray[np.float64]:

@@ -157,3 +157,17 @@ def test_style_statistics_measure_what_they_name() -> None:
     assert sharp["contrast"] == pytest.approx(noise.std(), abs=0.01)
     assert blank["dark"] == 1
     assert frame["border"] < -150
+
+
+def test_late_fold_holds_out_the_highest_numbers_of_each_series() -> None:
+    names = [f"train/{series}{n}" for series in ("im-", "person") for n in range(1, 21)]
+    split = Split(
+        np.arange(40, dtype=np.uint8)[:, None, None] * np.ones((1, 8, 8), np.uint8),
+        np.repeat([0, 1], 20).astype(np.int64),
+        np.full(40, -1),
+        names,
+        names,
+    )
+    kept, held = stress_fold(split, "late", 0.2)
+    assert [names[i] for i in held] == names[16:20] + names[36:40]
+    assert len(kept) == 32
