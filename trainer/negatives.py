@@ -39,7 +39,10 @@ def not_chest(count: int, xrays: Grey, rng: np.random.Generator) -> Grey:
     kinds: list[Callable[[np.random.Generator], Field]] = [
         *(lambda rng: _photograph(rng),) * 6,
         *(lambda rng: _dismembered(xrays[rng.integers(len(xrays))], rng),) * 4,
-        *(_head_slice, _body_slice, _ultrasound, _limb, _limb, _breast, _skull),
+        *(lambda rng: _aperture(xrays[rng.integers(len(xrays))], rng),) * 3,
+        *(_head_slice,) * 3,
+        *(_body_slice,) * 3,
+        *(_ultrasound, _ultrasound, _limb, _limb, _limb, _breast, _skull, _skull),
         *(_document, _document, _chart, _screen, _shapes, _leaves, _leaves, _clouds, _plain),
     ]
     pictures = np.empty((count, SIDE, SIDE), np.uint8)
@@ -141,13 +144,34 @@ def _dismembered(xray: Grey, rng: np.random.Generator) -> Field:
     return _to_size(np.hstack([part[:, ::-1], part[:, ::-1]]) if rng.random() < 0.5 else part.T)
 
 
+def _aperture(xray: Grey, rng: np.random.Generator) -> Field:
+    """Something in a round or oval field on black, as endoscopes, slices and fundus cameras show
+    it."""
+    content = _photograph(rng) if rng.random() < 0.5 else _dismembered(xray, rng)
+    y, x = _grid()
+    radii = (rng.uniform(0.4, 0.95), rng.uniform(0.4, 0.95))
+    centre = (rng.uniform(-0.15, 0.15), rng.uniform(-0.15, 0.15))
+    field = content * _ellipse(y, x, centre, radii, rng.uniform(0.01, 0.3))
+    if rng.random() < 0.4:  # a rim, as of a skull or of subcutaneous fat
+        inner = (radii[0] * 0.9, radii[1] * 0.9)
+        rim = _ellipse(y, x, centre, radii) - _ellipse(y, x, centre, inner)
+        field = field * (1 - rim) + rng.uniform(0.2, 1) * rim
+    return np.asarray(field, np.float32)
+
+
 def _head_slice(rng: np.random.Generator) -> Field:
     volume = _head()
     axis = int(rng.integers(3))
     where = int(rng.uniform(0.2, 0.8) * volume.shape[axis])
     part = np.rot90(np.take(volume, where, axis), int(rng.integers(4)))
     margin = int(rng.uniform(0, 40))
-    return _to_size(np.pad(part * rng.uniform(0.7, 1.3), margin))
+    part = np.clip(part * rng.uniform(0.7, 1.3), 0, 1) ** np.exp(rng.uniform(-0.7, 0.7))
+    if rng.random() < 0.4:  # T2: fluid bright, fat dark
+        part = np.where(part > 0.05, 1 - part, 0)
+    if rng.random() < 0.3:  # a part of it, as a small field of view shows
+        top, left = (int(rng.uniform(0, 0.4) * side) for side in part.shape)
+        part = part[top : top + part.shape[0] // 2, left : left + part.shape[1] // 2]
+    return _to_size(np.pad(part, margin))
 
 
 def _grid() -> tuple[Field, Field]:

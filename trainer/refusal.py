@@ -29,7 +29,7 @@ from trainer.recipe import Recipe
 Grey = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
-REFUSED_SHARE = 0.001  # of held-out chest X-rays, as they are and in hard views
+REFUSED_SHARE = 0.002  # of held-out chest X-rays, as they are and in hard views
 UNFAMILIAR_SHARE = 0.01  # of held-out chest X-rays
 
 
@@ -39,8 +39,8 @@ def fit_refusal(
     validation: Split,
     recipe: Recipe,
     seed: int = 0,
-    images: int = 6000,
-    epochs: int = 12,
+    images: int = 8000,
+    epochs: int = 20,
 ) -> tuple[keras.Model, dict[str, Any], dict[str, Any]]:
     """Add the head that knows chest X-rays, and the whitened features, to a trained network.
 
@@ -69,7 +69,9 @@ def fit_refusal(
 
     head = _build_head(trunk)
     head.compile(
-        keras.optimizers.Adam(1e-3),
+        keras.optimizers.Adam(
+            keras.optimizers.schedules.CosineDecay(2e-3, epochs * -(-2 * images // 64))
+        ),
         keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=0.02),
         jit_compile=False,
     )
