@@ -18,7 +18,10 @@ def calibrated(logits: Logits, calibration: Calibration) -> NDArray[np.float64]:
 
 
 def fit_calibration(
-    logits: Logits, labels: NDArray[np.integer], kind: str = "temperature+bias"
+    logits: Logits,
+    labels: NDArray[np.integer],
+    kind: str = "temperature+bias",
+    prevalence: float = 0.0,
 ) -> Calibration:
     """Fit by maximum likelihood.
 
@@ -30,6 +33,9 @@ def fit_calibration(
         logits: (N,), of images that the network was not trained on.
         labels: (N,), 0 or 1.
         kind: "temperature+bias", "temperature" (bias 0), or "none" (temperature 1, bias 0).
+        prevalence: Share of label 1 that the probabilities are to assume, in (0, 1): the classes
+            are weighted to it (Saerens et al., Neural Computation 14, 2002, on other priors).
+            0: their share among `labels`.
 
     Returns:
         The calibration; the identity where one class is missing.
@@ -46,10 +52,14 @@ def fit_calibration(
     z = np.asarray(logits, np.float64)
     target = np.where(labels == 1, (positive + 1) / (positive + 2), 1 / (negative + 2))
     with_bias = kind == "temperature+bias"
+    weight = np.ones(len(z))
+    if prevalence:
+        share = positive / len(labels)
+        weight = np.where(labels == 1, prevalence / share, (1 - prevalence) / (1 - share))
 
     def loss(parameters: NDArray[np.float64]) -> float:
         x = z * np.exp(-parameters[0]) + (parameters[1] if with_bias else 0.0)
-        return float(np.mean(np.logaddexp(0, x) - target * x))
+        return float(np.mean(weight * (np.logaddexp(0, x) - target * x)))
 
     # |log temperature| <= 3: a factor of 20 either way is a broken network, not a calibration.
     bounds = [(-3.0, 3.0)] + [(-20.0, 20.0)] * with_bias

@@ -52,7 +52,10 @@ def decide(
         options: Kind of calibration, and the rule of the threshold.
     """
     calibration = fit_calibration(
-        logits[:, heads.index(PNEUMONIA_HEAD)], validation.labels, options.calibration
+        logits[:, heads.index(PNEUMONIA_HEAD)],
+        validation.labels,
+        options.calibration,
+        options.prevalence,
     )
     cause = None
     if VIRAL_HEAD in heads:

@@ -53,7 +53,7 @@ def parse_rule(text: str) -> tuple[str, float | None]:
 def choose_operating_point(
     probabilities: Probabilities,
     labels: Labels,
-    rule: str = "sensitivity=0.97",
+    rule: str = "fixed=0.4",
     rule_out: float = 0.99,
     rule_in: float = 0.99,
     patients: list[str] | None = None,

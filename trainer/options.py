@@ -7,7 +7,7 @@ from trainer.operating_point import RULES_HELP, parse_rule
 from trainer.recipe import knob
 
 # Named here rather than where they are used, so that --help needs no scientific library.
-StressKind = Literal["swapped", "outlier", "cluster"]
+StressKind = Literal["swapped", "outlier", "cluster", "late"]
 STRESS_KINDS: tuple[StressKind, ...] = get_args(StressKind)
 HOLDOUTS = ("plain", *STRESS_KINDS)
 CALIBRATIONS = ("temperature+bias", "temperature", "none")
@@ -33,16 +33,19 @@ class Options:
     )
     limit: int = knob(0, "images of each class; 0: all", "a quick try on a part of the data")
     refusal_images: int = knob(
-        6000,
+        8000,
         "views of chest X-rays, at most 4 of each, and as many other pictures; 0: none is refused",
         "to learn what is no chest X-ray",
     )
     calibration: str = knob(
-        "temperature+bias", " | ".join(CALIBRATIONS), "probabilities that mean what they say"
+        "temperature", " | ".join(CALIBRATIONS), "probabilities that mean what they say"
     )
-    rule: str = knob(
-        "sensitivity=0.97", RULES_HELP, "how the decision threshold is chosen on validation"
+    prevalence: float = knob(
+        0.5,
+        "share of pneumonia, 0 to 1; 0: as among the validation images",
+        "what the probabilities assume; the training folder holds three pneumonias to one normal",
     )
+    rule: str = knob("fixed=0.4", RULES_HELP, "how the decision threshold is chosen on validation")
     rule_out: float = knob(
         0.99, "sensitivity, 0 to 1", "below the uncertain band lie only so few pneumonias"
     )
@@ -68,6 +71,10 @@ class Options:
         _one_of("holdout", self.holdout, HOLDOUTS)
         _one_of("calibration", self.calibration, CALIBRATIONS)
         parse_rule(self.rule)
+        if not 0 <= self.prevalence < 1:
+            raise ValueError(
+                f"prevalence: received {self.prevalence}; accepts 0 or more, less than 1"
+            )
         for name in ("rule_out", "rule_in"):
             if not 0 < getattr(self, name) < 1:
                 raise ValueError(

@@ -41,9 +41,9 @@ class Recipe:
 
     # The schedule
     epochs: int = knob(
-        60,
+        50,
         "passes over as many images as the training folder holds",
-        "validation still gains at 40",
+        "validation gains little after 40",
     )
     batch_size: int = knob(
         32, "images", "the largest batch that two cores work on without losing speed"

@@ -31,6 +31,14 @@ def test_lowers_the_calibration_error_on_other_images() -> None:
     assert after < 0.03
 
 
+def test_another_prevalence_moves_the_bias_by_the_odds() -> None:
+    logits, labels = drawn(20_000)
+    share = labels.mean()
+    found = fit_calibration(logits, labels, prevalence=0.2)
+    moved = np.log(0.2 / 0.8) - np.log(share / (1 - share))
+    assert found.bias == pytest.approx(moved, abs=0.15)
+
+
 def test_temperature_alone_keeps_the_order_and_the_middle() -> None:
     logits, labels = drawn(2000)
     found = fit_calibration(logits * 2, labels, "temperature")
