@@ -6,6 +6,8 @@ upload. An upload that dawdles gives its place up to others: slow clients can ne
 
 import asyncio
 import math
+import os
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -43,7 +45,9 @@ class Capacity:
         self.occupied = 0
         self.running = 0
         self._lock = threading.Lock()
-        self._workers = ThreadPoolExecutor(cores, thread_name_prefix="screening")
+        self._workers = ThreadPoolExecutor(
+            cores, thread_name_prefix="screening", initializer=_step_back
+        )
 
     @property
     def waiting(self) -> int:
@@ -126,6 +130,13 @@ class Capacity:
         finally:
             with self._lock:
                 self.running -= 1
+
+
+def _step_back() -> None:
+    """Lets the event loop go first where cores are short: refusals and probes must not wait."""
+    if sys.platform == "linux":  # elsewhere, this would be the whole process
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + 5)
 
 
 class Place:
