@@ -157,9 +157,9 @@ def _causes(
     manifest: Manifest, logits: dict[str, float], probability: float
 ) -> dict[str, float] | None:
     """Splits P(pneumonia) by cause: P(viral) = P(pneumonia) · P(viral | pneumonia)."""
-    if VIRAL_HEAD not in logits:
+    calibration = manifest.cause_calibration
+    if VIRAL_HEAD not in logits or calibration is None:  # a head that never saw a known cause
         return None
-    calibration = manifest.cause_calibration or Calibration()
     viral = round(probability * _calibrated(logits[VIRAL_HEAD], calibration), _DIGITS)
     return {BACTERIAL: round(probability - viral, _DIGITS), VIRAL: viral}
 

@@ -69,11 +69,12 @@ def test_the_uncertain_band_needs_review(model: ServedModel) -> None:
 
 
 def test_causes_share_the_probability(model: ServedModel) -> None:
-    answer = say(model, [1.0, 0.0, 3.0], cause_calibration=None)
+    answer = say(model, [1.0, 0.0, 3.0])
     assert answer.causes is not None
     assert answer.causes["VIRAL"] == pytest.approx(answer.probability / 2, abs=1e-6)
     assert sum(answer.causes.values()) == pytest.approx(answer.probability, abs=2e-6)
     assert say(model, [1.0], heads=("pneumonia",)).causes is None
+    assert say(model, [1.0, 0.0, 3.0], cause_calibration=None).causes is None
 
 
 def test_what_is_no_chest_xray_is_refused(model: ServedModel) -> None:
