@@ -101,7 +101,7 @@ def _render(
             limit=limit // (1024 * 1024),
             limit_text=language.say("choose.formats", size=megabytes),
             key_asked=key_asked,
-            settings={"bodyLimit": limit, "help": dict(REMEDIES)},
+            settings={"bodyLimit": limit, "keyAsked": key_asked, "help": dict(REMEDIES)},
             version=figures and language.say("about.version", version=isolated(figures.version)),
             measured_on=figures.measured_on if figures else "",
             figures=[_figure(language, *figure) for figure in figures.shown] if figures else [],

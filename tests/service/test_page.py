@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from service.web.assets import build, static_files
+from service.web.rendering import blank_page
 from tests.e2e.page import model
 from tests.e2e.page.server import PATIENCE, serving
 
@@ -156,6 +157,12 @@ def test_the_figures_of_the_model_are_in_the_page(client: httpx.Client) -> None:
     assert "85.7%" in html
     assert "Measured on test images" in html
     assert "test: no images, a model for tests" in html
+
+
+def test_the_page_does_not_wait_for_a_model() -> None:
+    html = blank_page("en", 2**24, key_asked=False, manifest=None).body.decode()
+    assert "<h1" in html
+    assert 'class="figure"' not in html
 
 
 def test_head_is_answered(client: httpx.Client) -> None:

@@ -17,7 +17,7 @@ export async function readFigures(key = "") {
   } catch {
     model = null;
   }
-  drawFigures();
+  if (model || !byId("figures").children.length) drawFigures(); // else what the server wrote stays
 }
 
 /** Draws what was read, in the language of the page. */

@@ -22,7 +22,10 @@ const queue = new Queue(session, { shrinkAll: () => byId("shrink").checked, askK
 document.documentElement.classList.add("scripted");
 byId("retry").addEventListener("click", () => queue.again(session.current));
 
-listen((files) => {
+const words = speak(document.documentElement.lang);
+
+listen(async (files) => {
+  await words;
   if (!session.add(files).length) return;
   byId("current").focus({ preventScroll: true });
   queue.run();
@@ -123,5 +126,5 @@ function actions(item) {
   return laterHelps(item.problem) ? [button("work.retry", () => queue.again(item), "primary")] : [];
 }
 
-await speak(document.documentElement.lang);
+await words;
 readFigures();

@@ -66,6 +66,9 @@ export class Queue {
     }
     const unfit = cannotBeSent(item.file);
     if (unfit) return set({ status: "failed", problem: unfit });
+    if (settings.keyAsked && !this.#key && !(await this.#learnKey())) {
+      return set({ status: "failed", problem: { slug: "key-required", detail: "" } });
+    }
     for (let tries = 1; !signal.aborted; tries += 1) {
       set({ status: "sending", sent: 0 });
       const onSent = (sent) => set({ sent, status: sent < 1 ? "sending" : "reading" });

@@ -1,4 +1,4 @@
-/** What the server tells the page: `bodyLimit` in bytes, and which help goes with which problem. */
+/** What the server tells the page: `bodyLimit` in bytes, whether a key is asked, which help goes with which problem. */
 
 import { byId } from "./dom.js";
 
