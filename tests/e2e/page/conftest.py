@@ -28,7 +28,9 @@ QUIET = (
 OpenPage = Callable[..., Driver]
 
 
-@pytest.fixture(scope="session")
+# Of the module, not of the session: while Playwright is open it keeps an event loop in this
+# thread, in which tests elsewhere could not run one of their own.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium; without it the tests are skipped, or fail where CI is set."""
     if CHROMIUM is None:
