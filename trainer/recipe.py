@@ -45,9 +45,7 @@ class Recipe:
         "passes over as many images as the training folder holds",
         "validation gains little after 40",
     )
-    batch_size: int = knob(
-        32, "images", "small enough for two cores; other sizes were not tried"
-    )
+    batch_size: int = knob(32, "images", "small enough for two cores; other sizes were not tried")
     learning_rate: float = knob(2e-3, "Adam's step at the peak", "warm-up, then a cosine to zero")
     warmup: float = knob(
         0.05, "share of all steps", "linear warm-up from zero, while the normalisation settles"
