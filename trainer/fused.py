@@ -1,9 +1,9 @@
 """Batch normalisation in one kernel, for training with TensorFlow.
 
 Keras computes it in a dozen steps, in float32 and through memory each time; on two cores that is
-two fifths of a training step. TensorFlow's fused kernel (Ioffe & Szegedy, ICML 2015, unchanged) does the
-same in one. Weights and names are those of `keras.layers.BatchNormalization`, so what is trained
-with one loads into the other, and what is shipped holds the built-in layer.
+two fifths of a training step. TensorFlow's fused kernel (Ioffe & Szegedy, ICML 2015, unchanged)
+does the same in one. Weights and names are those of `keras.layers.BatchNormalization`, so what is
+trained with one loads into the other, and what is shipped holds the built-in layer.
 """
 
 from __future__ import annotations
