@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import ConsoleMessage, Page, Request, expect
+from playwright.sync_api import ConsoleMessage, FileChooser, Page, Request, expect
 
 PATIENCE_MS = 60_000
 AXE_TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
@@ -20,6 +20,7 @@ class Driver:
         page: Playwright's page.
         complaints: What the page's console said that it should not: errors, refused inline code.
         requests: Every request that the page made.
+        dialogs: The file dialogs that it opened.
     """
 
     def __init__(self, page: Page, url: str) -> None:
@@ -27,10 +28,13 @@ class Driver:
         self.url = url
         self.complaints: list[str] = []
         self.requests: list[Request] = []
+        self.dialogs: list[FileChooser] = []
         page.set_default_timeout(PATIENCE_MS)
         page.on("request", lambda request: self.requests.append(request))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("console", self._note)
+        # From the start: told of it only when a dialog is about to open, Chromium may be late.
+        page.on("filechooser", lambda dialog: self.dialogs.append(dialog))
 
     def _note(self, message: ConsoleMessage) -> None:
         # A refused upload and a lost connection are for the reader, and said in the page.
@@ -40,6 +44,14 @@ class Driver:
     def choose(self, *files: Path) -> None:
         """Chooses files in the file dialog's stead."""
         self.page.set_input_files("#file", list(files))
+
+    def dialog(self) -> FileChooser:
+        """Waits for the file dialog that was asked for, and takes it."""
+        for _ in range(PATIENCE_MS // 50):
+            if self.dialogs:
+                return self.dialogs.pop()
+            self.page.wait_for_timeout(50)
+        raise TimeoutError("no file dialog opened")
 
     def outcome(self) -> str:
         """Waits for the current image's card and tells its kind: normal, uncertain, failed ..."""

@@ -18,10 +18,10 @@ PASTE = """async (bytes) => {
 
 def test_choose_one(open_page: OpenPage, pictures: dict[str, Path]) -> None:
     driver = open_page()
-    with driver.page.expect_file_chooser() as chooser:
-        driver.page.get_by_text("Choose X-rays").click()
-    assert chooser.value.is_multiple()
-    chooser.value.set_files(pictures["pneumonia"])
+    driver.page.get_by_text("Choose X-rays").click()
+    dialog = driver.dialog()
+    assert dialog.is_multiple()
+    dialog.set_files(pictures["pneumonia"])
     assert driver.outcome() == "pneumonia"
     assert driver.page.locator("#picture").evaluate("image => image.naturalWidth") == 640
     assert driver.complaints == []
@@ -77,9 +77,8 @@ def test_paste(open_page: OpenPage, pictures: dict[str, Path]) -> None:
 def test_photograph(open_page: OpenPage, pictures: dict[str, Path]) -> None:
     driver = open_page(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
     expect(driver.page.locator("#camera")).to_have_attribute("capture", "environment")
-    with driver.page.expect_file_chooser() as chooser:
-        driver.page.get_by_text("Take a photo").tap()
-    chooser.value.set_files(pictures["normal"])
+    driver.page.get_by_text("Take a photo").tap()
+    driver.dialog().set_files(pictures["normal"])
     assert driver.outcome() == "normal"
 
 
