@@ -17,7 +17,7 @@ from service.network import NetworkInvalid, Outputs
 from service.overlay import Drawing, Overlay, draw_layer, draw_overlay, overlay_size
 from service.problems import IMAGE_TOO_COSTLY, NOT_A_CHEST_XRAY, Problem, refused
 from service.served import ServedModel
-from shared.decoding import ImageHeader, ImageRefused, decode, inspect
+from shared.decoding import ImageRefused, OpenedImage, open_image
 from shared.labels import BACTERIAL, NORMAL, PNEUMONIA, VIRAL
 from shared.manifest import CHEST_XRAY_HEAD, PNEUMONIA_HEAD, VIRAL_HEAD, Calibration, Manifest
 from shared.preprocessing import preprocess
@@ -89,12 +89,9 @@ def screen(
     stages = {} if stages is None else stages
     start = perf_counter()
     try:
-        header = inspect(data, _SHORTEST_SIDE)
-        if header.decoded_bytes > budget.total:
-            raise _too_costly(header, budget)
-        with budget.held(header.decoded_bytes):
-            grey = decode(data, _SHORTEST_SIDE)
-            batch = preprocess(grey)
+        image = open_image(data, _SHORTEST_SIDE)
+        grey = _decode(image, budget)
+        batch = preprocess(grey)
     except ImageRefused as refusal:
         raise refused(refusal) from None
     finally:
@@ -106,7 +103,7 @@ def screen(
     if drawing and model.manifest.heatmap and outputs.activation_map is not None:
         activation = outputs.activation_map[0, ..., 0]
         layer = drawing is Drawing.LAYER
-        drawn = draw_layer(activation) if layer else _draw(data, header, grey, activation, budget)
+        drawn = draw_layer(activation) if layer else _draw(data, image, grey, activation, budget)
     return _interpret(model, outputs, drawn)
 
 
@@ -172,30 +169,30 @@ def _calibrated(logit: float, calibration: Calibration) -> float:
 
 def _draw(
     data: bytes,
-    header: ImageHeader,
+    image: OpenedImage,
     grey: NDArray[np.uint8],
     activation: NDArray[np.float32],
     budget: ByteBudget,
 ) -> Overlay:
     """Draws the overlay at the upload's own size; what was decoded smaller is decoded again."""
-    width, height = header.width, header.height
+    width, height = image.width, image.height
     if (grey.shape[1] < grey.shape[0]) != (width < height):  # stored lying on its side
         width, height = height, width
     size = overlay_size(width, height)
     if grey.shape[1] < size[0] or grey.shape[0] < size[1]:
-        again = inspect(data, min(size))
-        if again.decoded_bytes > budget.total:
-            raise _too_costly(again, budget)
-        with budget.held(again.decoded_bytes):
-            grey = decode(data, min(size))
+        grey = _decode(open_image(data, min(size)), budget)
     return draw_overlay(grey, activation, size)
 
 
-def _too_costly(header: ImageHeader, budget: ByteBudget) -> Problem:
-    return Problem(
-        IMAGE_TOO_COSTLY,
-        f"Decoding this {header.format} image ({header.width} × {header.height}, {header.mode}) "
-        f"takes about {header.decoded_bytes / 1e6:.0f} MB of memory; accepted are "
-        f"{budget.total / 1e6:.0f} MB. Export it as an ordinary JPEG, or smaller: about 2000 "
-        "pixels wide is plenty.",
-    )
+def _decode(image: OpenedImage, budget: ByteBudget) -> NDArray[np.uint8]:
+    """Decodes within the budget of memory, waiting for its turn where that is needed."""
+    if image.decoded_bytes > budget.total:
+        raise Problem(
+            IMAGE_TOO_COSTLY,
+            f"Decoding this {image.format} image ({image.width} × {image.height}, {image.mode}) "
+            f"takes about {image.decoded_bytes / 1e6:.0f} MB of memory; accepted are "
+            f"{budget.total / 1e6:.0f} MB. Export it as an ordinary JPEG, or smaller: about 2000 "
+            "pixels wide is plenty.",
+        )
+    with budget.held(image.decoded_bytes):
+        return image.decode()

@@ -10,7 +10,6 @@ import io
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -27,7 +26,7 @@ from PIL import (
 from PIL.ImageFile import ImageFile
 
 from shared import signatures
-from shared.footprint import decoded_bytes
+from shared.footprint import BLOCK, decoded_bytes
 from shared.grey import bits_per_channel, to_grey
 
 MIN_SIDE: Final = 64
@@ -73,9 +72,8 @@ class ImageRefused(ValueError):
         self.detail = detail
 
 
-@dataclass(frozen=True)
-class ImageHeader:
-    """What the header of an accepted image says.
+class OpenedImage:
+    """An accepted image of which only the header was read.
 
     Attributes:
         format: "JPEG", "PNG", "TIFF", "BMP" or "WEBP".
@@ -85,11 +83,44 @@ class ImageHeader:
         decoded_bytes: Estimate of the memory that `decode` adds at its peak, in bytes.
     """
 
-    format: str
-    width: int
-    height: int
-    mode: str
-    decoded_bytes: int
+    def __init__(self, image: ImageFile, data: bytes, shortest_side: int) -> None:
+        """Keeps what the header says; `open_image` calls this."""
+        self.format = image.format or ""
+        self.width, self.height = image.size
+        self.mode = image.mode
+        self.decoded_bytes = decoded_bytes(image, data, shortest_side)
+        self._image: ImageFile | None = image
+        self._shortest_side = shortest_side
+
+    def decode(self) -> NDArray[np.uint8]:
+        """Decode to grey, upright; once, as the file is let go of.
+
+        Colours become luma (ITU-R BT.601), transparent parts black. More than 8 bits are reduced
+        to the highest eight that the pixels use, so that 12 bits stored in 16 do not come out
+        black.
+
+        Returns:
+            (H, W) uint8, read-only: 0 is black.
+
+        Raises:
+            ImageRefused: The pixels are cut off or damaged.
+            RuntimeError: It was decoded before.
+        """
+        image, self._image = self._image, None
+        if image is None:
+            raise RuntimeError("an opened image is decoded once")
+        with _refusing_damage(self.format):
+            if isinstance(image, JpegImagePlugin.JpegImageFile):
+                side = self._shortest_side
+                image.draft("L", (side, side) if side > 0 else None)
+            deep = bits_per_channel(image) > 8
+            image.decodermaxblock = BLOCK
+            image.load()
+            turn = _turn(image)
+            grey = to_grey(image, deep)
+            if turn is not None:
+                grey = grey.transpose(turn)
+            return np.asarray(grey, dtype=np.uint8)
 
 
 # Pillow's plugins are called directly: `Image.open` would also warn of large images, which are
@@ -119,31 +150,8 @@ _SUBFILE_TYPE, _REDUCED_RESOLUTION = 254, 1
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
 
 
-def inspect(data: bytes, shortest_side: int = 448) -> ImageHeader:
+def open_image(data: bytes, shortest_side: int = 448) -> OpenedImage:
     """Read an image's header, and refuse what needs no decoding to be refused.
-
-    Args:
-        data: The file's bytes.
-        shortest_side: As for `decode`, pixels; it changes only `decoded_bytes`.
-
-    Returns:
-        What the header says.
-
-    Raises:
-        ImageRefused: The bytes are empty, of another format, of several images, cut off or
-            damaged within the header, or outside the limits of size.
-    """
-    image = _open(data)
-    with _refusing_damage(image.format):
-        memory = decoded_bytes(image, data, shortest_side)
-    return ImageHeader(image.format or "", image.width, image.height, image.mode, memory)
-
-
-def decode(data: bytes, shortest_side: int = 448) -> NDArray[np.uint8]:
-    """Decode an image to grey, upright.
-
-    Colours become luma (ITU-R BT.601), transparent parts black. More than 8 bits are reduced to
-    the highest eight that the pixels use, so that 12 bits stored in 16 do not come out black.
 
     Args:
         data: The file's bytes.
@@ -153,22 +161,20 @@ def decode(data: bytes, shortest_side: int = 448) -> NDArray[np.uint8]:
             0 decodes at full size.
 
     Returns:
-        (H, W) uint8, read-only: 0 is black.
+        The image, ready to decode.
 
     Raises:
-        ImageRefused: As `inspect`, and where the pixels are cut off or damaged.
+        ImageRefused: The bytes are empty, of another format, of several images, cut off or
+            damaged within the header, or outside the limits of size.
     """
     image = _open(data)
     with _refusing_damage(image.format):
-        if isinstance(image, JpegImagePlugin.JpegImageFile):
-            image.draft("L", (shortest_side, shortest_side) if shortest_side > 0 else None)
-        deep = bits_per_channel(image) > 8
-        image.load()
-        turn = _turn(image)
-        grey = to_grey(image, deep)
-        if turn is not None:
-            grey = grey.transpose(turn)
-        return np.asarray(grey, dtype=np.uint8)
+        return OpenedImage(image, data, shortest_side)
+
+
+def decode(data: bytes, shortest_side: int = 448) -> NDArray[np.uint8]:
+    """Decode an image to grey, upright: `open_image` and `OpenedImage.decode` in one."""
+    return open_image(data, shortest_side).decode()
 
 
 def _open(data: bytes) -> ImageFile:

@@ -19,6 +19,10 @@ _OTHER: Final = 9  # by way of RGB or RGBA
 _WEBP: Final = 17  # two canvases, the frame and its copy, four bytes each
 _FIXED: Final = 500_000  # rows in flight and tables
 
+BLOCK: Final = 4 * 1024 * 1024
+"""Bytes of a file that the decoder takes at once. Pillow's own 64 KiB have a thread ask for the
+interpreter again and again in the midst of an image, and wait for it each time."""
+
 _ROWS_PER_STRIP: Final = 278  # TIFF 6.0, section 8
 
 
@@ -33,6 +37,11 @@ def decoded_bytes(image: ImageFile, data: bytes, shortest_side: int) -> int:
     Returns:
         Bytes.
     """
+    return _FIXED + 2 * min(len(data), BLOCK) + _pixels(image, data, shortest_side)
+
+
+def _pixels(image: ImageFile, data: bytes, shortest_side: int) -> int:
+    """Bytes that the pixels take, at all the stages that are in memory at once."""
     width, height = image.size
     if isinstance(image, JpegImagePlugin.JpegImageFile):
         # Decoded straight to grey, and reduced; but a file whose components or precision come in
@@ -40,14 +49,14 @@ def decoded_bytes(image: ImageFile, data: bytes, shortest_side: int) -> int:
         by = _reduction(width, height, shortest_side)
         pixels = -(-width // by) * -(-height // by)
         per_pixel = _OTHER if image.mode == "CMYK" else _PER_PIXEL["L"]
-        return _FIXED + pixels * per_pixel + _coefficients(image, data) * 2
+        return pixels * per_pixel + _coefficients(image, data) * 2
     if isinstance(image, WebPImagePlugin.WebPImageFile):
-        return _FIXED + width * height * _WEBP
+        return width * height * _WEBP
     strip = 0
     if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tile[0].codec_name == "libtiff":
         rows = min(int(image.tag_v2.get(_ROWS_PER_STRIP, height)), height)
         strip = width * rows * 4  # decoded whole
-    return _FIXED + width * height * _per_pixel(image) + strip
+    return width * height * _per_pixel(image) + strip
 
 
 def _per_pixel(image: ImageFile) -> int:

@@ -102,11 +102,11 @@ def _decode(
         name = names[index][0]
         try:
             data = archive.read(name) if archive else (dataset.path / name).read_bytes()
-            header = decoding.inspect(data)
-            images[index] = preprocessing.resize(decoding.decode(data))
+            image = decoding.open_image(data)
+            images[index] = preprocessing.resize(image.decode())
         except (decoding.ImageRefused, OSError, zipfile.BadZipFile) as error:
             return str(error) or type(error).__name__
-        sizes[index] = header.height, header.width
+        sizes[index] = image.height, image.width
         return None
 
     broken: list[Broken] = []

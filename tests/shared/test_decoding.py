@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from shared.decoding import MAX_PIXELS, decode, inspect
+from shared.decoding import MAX_PIXELS, decode, open_image
 from shared.preprocessing import resize
 from tests.shared.pictures import (
     PHANTOM,
@@ -37,7 +37,7 @@ def test_every_format_shows_the_same_picture(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", FILES)
 def test_header_agrees_with_the_picture(kind: str) -> None:
-    header = inspect(FILES[kind])
+    header = open_image(FILES[kind])
     assert (header.height, header.width) == PHANTOM.shape
     assert header.format == {"MPO": "JPEG"}.get(
         kind.split("-")[0].upper(), kind.split("-")[0].upper()
@@ -66,7 +66,7 @@ def test_orientation_is_applied(file_format: str, orientation: int) -> None:
 def test_first_frame_of_a_phones_jpeg_counts() -> None:
     first = Image.fromarray(PHANTOM).convert("RGB")
     data = mpo(first, Image.new("RGB", (999, 777), "white"))
-    assert inspect(data).width == first.width
+    assert open_image(data).width == first.width
     assert difference(decode(data), PHANTOM) < 4
 
 

@@ -39,7 +39,7 @@ FILES = {
 MEASURE = """
 import sys
 from pathlib import Path
-from shared.decoding import decode, inspect
+from shared.decoding import decode, open_image
 
 def status(key):
     lines = Path("/proc/self/status").read_text().splitlines()
@@ -51,7 +51,7 @@ for path in sys.argv[2:]:
     Path("/proc/self/clear_refs").write_text("5")
     before = status("VmRSS")
     decode(data)
-    print(status("VmHWM") - before, inspect(data).decoded_bytes)
+    print(status("VmHWM") - before, open_image(data).decoded_bytes)
 """
 
 

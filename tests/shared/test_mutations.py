@@ -6,7 +6,7 @@ import zlib
 import numpy as np
 import pytest
 
-from shared.decoding import ImageRefused, decode, inspect
+from shared.decoding import ImageRefused, decode, open_image
 from tests.shared.pictures import every_format
 
 FILES = every_format()
@@ -48,7 +48,7 @@ def test_a_damaged_file_decodes_or_is_refused(kind: str, capfd: pytest.CaptureFi
         other = FILES[kinds[int(rng.integers(0, len(kinds)))]]
         data = mutate(rng, FILES[kind], other)
         try:
-            inspect(data)
+            open_image(data)
             grey = decode(data)
         except ImageRefused as refusal:
             assert refusal.detail

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shared.decoding import ImageRefused, decode, inspect
+from shared.decoding import ImageRefused, decode, open_image
 from tests.shared.pictures import PHANTOM, encode, every_format, png_header
 
 GREY = Image.fromarray(PHANTOM)
@@ -17,7 +17,7 @@ GREY = Image.fromarray(PHANTOM)
 def refused(data: bytes) -> ImageRefused:
     """Have an image refused from its header alone."""
     with pytest.raises(ImageRefused) as caught:
-        inspect(data)
+        open_image(data)
     with pytest.raises(ImageRefused) as again:
         decode(data)
     assert caught.value.reason == again.value.reason
