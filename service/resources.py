@@ -9,7 +9,7 @@ from service.budget import ByteBudget
 from service.capacity import Capacity
 from service.engine import Engine
 from service.keys import Keys
-from service.memory import return_large_blocks
+from service.memory import keep_small_blocks
 from service.metrics import Metrics
 from service.problems import NOT_READY, Problem
 from service.served import ServedModel
@@ -40,7 +40,7 @@ class Resources:
         Raises:
             SettingsInvalid: The API keys cannot be read.
         """
-        return_large_blocks()
+        keep_small_blocks()
         engine = Engine(settings.models)
         capacity = Capacity(settings.cores, settings.queue)
         decoded = ByteBudget(settings.decoded_budget)
