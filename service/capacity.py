@@ -11,7 +11,8 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from service.problems import OVERLOADED, TOOK_TOO_LONG, Problem
@@ -46,7 +47,10 @@ class Capacity:
         self.running = 0
         self._lock = threading.Lock()
         self._workers = ThreadPoolExecutor(
-            cores, thread_name_prefix="screening", initializer=_step_back
+            cores,
+            thread_name_prefix="screening",
+            initializer=_settle,
+            initargs=(_every_core(cores),),
         )
 
     @property
@@ -132,11 +136,26 @@ class Capacity:
                 self.running -= 1
 
 
-def _step_back() -> None:
-    """Lets the event loop go first where cores are short: refusals and probes must not wait."""
+def _every_core(workers: int) -> "SimpleQueue[int]":
+    """The cores, one for each worker; none where the service has only a share of what there is."""
+    cores: SimpleQueue[int] = SimpleQueue()
+    if sys.platform == "linux" and len(allowed := os.sched_getaffinity(0)) == workers:
+        for core in sorted(allowed):
+            cores.put(core)
+    return cores
+
+
+def _settle(cores: "SimpleQueue[int]") -> None:
+    """Gives a worker thread a lower priority than the event loop, and a core of its own.
+
+    Refusals and probes must not wait for images. And a worker that the loop pushed aside would
+    move to the other worker's core, away from what its own holds in its caches.
+    """
     if sys.platform == "linux":  # elsewhere, this would be the whole process
         thread = threading.get_native_id()
         os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + 5)
+        with suppress(Empty):
+            os.sched_setaffinity(thread, {cores.get_nowait()})
 
 
 class Place:

@@ -1,6 +1,8 @@
 """As many images at once as there are cores, a short queue, no more."""
 
 import asyncio
+import os
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
@@ -130,3 +132,30 @@ def test_what_the_work_raises_comes_out(capacity: Capacity) -> None:
         assert capacity.running == 0
 
     in_loop(test)
+
+
+def cores_of_workers(count: int) -> list[set[int]]:
+    """The cores that each worker of a full house may use."""
+    capacity = Capacity(cores=count, queue=0)
+    together = threading.Barrier(count)
+
+    def work() -> set[int]:
+        together.wait(timeout=10)  # so that each is on a thread of its own
+        return os.sched_getaffinity(0)
+
+    async def run() -> list[set[int]]:
+        return await asyncio.gather(*(capacity.run(work, seconds=10) for _ in range(count)))
+
+    try:
+        return asyncio.run(run())
+    finally:
+        capacity.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have cores of their own on Linux only")
+def test_each_worker_keeps_a_core_where_the_service_has_them_all() -> None:
+    allowed = os.sched_getaffinity(0)
+    assert sorted(cores_of_workers(len(allowed)), key=min) == [{core} for core in sorted(allowed)]
+    assert os.sched_getaffinity(0) == allowed
+    if len(allowed) > 1:  # only a share of the machine: the system chooses, others want cores too
+        assert cores_of_workers(len(allowed) - 1) == [allowed] * (len(allowed) - 1)
