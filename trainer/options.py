@@ -7,7 +7,7 @@ from trainer.operating_point import RULES_HELP, parse_rule
 from trainer.recipe import knob
 
 # Named here rather than where they are used, so that --help needs no scientific library.
-StressKind = Literal["swapped", "outlier", "cluster", "late"]
+StressKind = Literal["swapped", "outlier", "cluster", "late", "ends"]
 STRESS_KINDS: tuple[StressKind, ...] = get_args(StressKind)
 HOLDOUTS = ("plain", *STRESS_KINDS)
 CALIBRATIONS = ("temperature+bias", "temperature", "none")
@@ -29,7 +29,7 @@ class Options:
     holdout: str = knob(
         "plain",
         " | ".join(HOLDOUTS),
-        "who validates: patients like the others, or those most unlike the rest by style",
+        "who validates: patients like the others, or those most unlike the rest",
     )
     limit: int = knob(0, "images of each class; 0: all", "a quick try on a part of the data")
     refusal_images: int = knob(

@@ -124,8 +124,10 @@ def stress_fold(
             "cluster": the style cluster (k-means) that comes nearest to the share asked for and
             has both classes.
             "late": the patients with the highest numbers of each series of file names, which were
-            numbered as they came. Nearest to the official `val` and `test` folders: later normal
-            images look more like pneumonia to a network that has not seen them.
+            numbered as they came: later normal images look more like pneumonia to a network that
+            has not seen them.
+            "ends": the patients with the lowest and the highest numbers of each series. Nearest to
+            the official `test` and `val` folders, whose numbers lie outside those of `train`.
         share: The share of each class' images to hold out ("cluster": approximately).
         seed: For the cross-fitting and the clusters.
 
@@ -139,8 +141,10 @@ def stress_fold(
     if kind not in STRESS_KINDS:
         raise ValueError(f"a stress fold is one of {', '.join(STRESS_KINDS)}; received {kind}")
     group = groups(split)
-    if kind == "late":
-        held = _highest(_lateness(split.patients), split.labels, group, share)
+    if kind in ("late", "ends"):
+        place = _place_in_series(split.patients)
+        far = place if kind == "late" else np.abs(place - 0.5)
+        held = _highest(far, split.labels, group, share)
         return np.flatnonzero(~held), np.flatnonzero(held)
     style = RobustScaler().fit_transform(style_statistics(split.images)).clip(-5, 5)
     if kind == "cluster":
@@ -155,15 +159,15 @@ def stress_fold(
     return np.flatnonzero(~held), np.flatnonzero(held)
 
 
-def _lateness(patients: list[str]) -> NDArray[np.float64]:
-    """(N,) where in its series a patient's number stands, 0 to 1; 0 where there is no number."""
+def _place_in_series(patients: list[str]) -> NDArray[np.float64]:
+    """(N,) where in its series a patient's number stands, 0 to 1; 0.5 where there is no number."""
     parts = [re.fullmatch(r"(.*?)(\d+)", patient) for patient in patients]
-    late = np.zeros(len(patients))
+    place = np.full(len(patients), 0.5)
     for series in {part[1] for part in parts if part}:
         own = [i for i, part in enumerate(parts) if part and part[1] == series]
         numbers = np.array([int(patients[i][len(series) :]) for i in own])
-        late[own] = (rankdata(numbers) - 1) / max(1, len(own) - 1)
-    return late
+        place[own] = (rankdata(numbers) - 1) / max(1, len(own) - 1)
+    return place
 
 
 def _wrong_class(split: Split, style: NDArray[np.float64], seed: int) -> NDArray[np.float64]:

@@ -159,7 +159,10 @@ def test_style_statistics_measure_what_they_name() -> None:
     assert frame["border"] < -150
 
 
-def test_late_fold_holds_out_the_highest_numbers_of_each_series() -> None:
+@pytest.mark.parametrize(("kind", "places"), [("late", (16, 17, 18, 19)), ("ends", (0, 1, 18, 19))])
+def test_numbers_decide_who_is_held_out_of_each_series(
+    kind: StressKind, places: tuple[int, ...]
+) -> None:
     names = [f"train/{series}{n}" for series in ("im-", "person") for n in range(1, 21)]
     split = Split(
         np.arange(40, dtype=np.uint8)[:, None, None] * np.ones((1, 8, 8), np.uint8),
@@ -168,6 +171,6 @@ def test_late_fold_holds_out_the_highest_numbers_of_each_series() -> None:
         names,
         names,
     )
-    kept, held = stress_fold(split, "late", 0.2)
-    assert [names[i] for i in held] == names[16:20] + names[36:40]
+    kept, held = stress_fold(split, kind, 0.2)
+    assert [names[i] for i in held] == [names[n + p] for n in (0, 20) for p in places]
     assert len(kept) == 32
