@@ -8,7 +8,7 @@ Copy it into your system. `Refused.type` never changes between versions: decide 
 
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -40,40 +40,25 @@ class Refused(Exception):
         self.request_id: str = problem["request_id"]
 
 
-class Screener:
-    """One service, over connections that are kept open. Use it as a context."""
-
-    def __init__(self, url: str, key: str | None = None, seconds: float = 60) -> None:
-        headers = {"X-API-Key": key} if key else {}
-        self._http = httpx.Client(base_url=url, headers=headers, timeout=seconds)
-
-    def __enter__(self) -> "Screener":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._http.close()
+class Screener(httpx.Client):
+    """One service: Screener(base_url=url, headers={"X-API-Key": key}, timeout=60). A context."""
 
     def screen(self, image: bytes, request_id: str | None = None) -> Screening:
         """Screens one image (JPEG, PNG, TIFF, BMP or WebP). Raises Refused, httpx.HTTPError."""
         headers = {"X-Request-ID": request_id} if request_id else {}
         for attempt in range(1, TRIES + 1):
-            answer = self._http.post("/predict", files={"file": image}, headers=headers)
+            answer = self.post("/predict", files={"file": image}, headers=headers)
             if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE or attempt == TRIES:
                 break
             time.sleep(float(answer.headers.get("Retry-After", 1)))
         if answer.headers.get("content-type") == "application/problem+json":
             raise Refused(answer.json())
         said = answer.raise_for_status().json()
-        return Screening(
-            label=said["label"],
-            probability=said["probability"],
-            needs_review=said["needs_review"],
-            warnings=tuple(warning["code"] for warning in said["warnings"]),
-            model=said["model"]["version"],
-            request_id=said["request_id"],
-        )
+        said["warnings"] = tuple(warning["code"] for warning in said["warnings"])
+        said["model"] = said["model"]["version"]
+        return Screening(**{field.name: said[field.name] for field in fields(Screening)})
 
 
 if __name__ == "__main__":
-    with Screener(sys.argv[1]) as screener:
+    with Screener(base_url=sys.argv[1], timeout=60) as screener:
         print(screener.screen(Path(sys.argv[2]).read_bytes()))

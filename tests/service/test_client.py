@@ -28,7 +28,7 @@ def module() -> ModuleType:
 
 
 def test_it_gets_typed_answers(module: ModuleType, client: httpx.Client) -> None:
-    with module.Screener(str(client.base_url)) as screener:
+    with module.Screener(base_url=client.base_url, timeout=60) as screener:
         screening = screener.screen(PNEUMONIA_LIKE, request_id="order-17")
     assert screening.label == "PNEUMONIA"
     assert screening.probability > 0.5
@@ -37,10 +37,15 @@ def test_it_gets_typed_answers(module: ModuleType, client: httpx.Client) -> None
 
 def test_it_raises_what_the_service_refuses(module: ModuleType, start: Start) -> None:
     service = start(api_keys=("key",))
-    with module.Screener(str(service.base_url)) as screener, pytest.raises(module.Refused) as no:
+    with (
+        module.Screener(base_url=service.base_url, timeout=60) as screener,
+        pytest.raises(module.Refused) as no,
+    ):
         screener.screen(NORMAL_LIKE)
     assert (no.value.status, no.value.type.rpartition(":")[2]) == (401, "key-required")
-    with module.Screener(str(service.base_url), key="key") as screener:
+    with module.Screener(
+        base_url=service.base_url, headers={"X-API-Key": "key"}, timeout=60
+    ) as screener:
         with pytest.raises(module.Refused, match="text file"):
             screener.screen(b"hello")
         assert screener.screen(NORMAL_LIKE).label == "NORMAL"
@@ -52,7 +57,7 @@ def test_it_asks_a_busy_service_again(module: ModuleType, start: Start) -> None:
 
     def screen() -> None:
         try:
-            with module.Screener(str(service.base_url)) as screener:
+            with module.Screener(base_url=service.base_url, timeout=60) as screener:
                 screener.screen(NORMAL_LIKE)
         except (module.Refused, httpx.HTTPError) as error:
             errors.append(error)
