@@ -85,7 +85,9 @@ class Bundle:
 
 
 def publish(models_dir: Path, write: Callable[[Path], Draft]) -> Path:
-    """Publish a bundle and make it current; a failure leaves nothing behind.
+    """Publish a bundle and make it current; a failure before that leaves nothing behind.
+
+    Once `current` names the bundle it is never removed, as a service may have it open by then.
 
     Args:
         models_dir: Where bundles live; created if missing.
@@ -96,7 +98,8 @@ def publish(models_dir: Path, write: Callable[[Path], Draft]) -> Path:
         The bundle's folder; its name is the version.
 
     Raises:
-        PublishFailed: The folder cannot be written or the disk is full.
+        PublishFailed: The folder cannot be written or the disk is full; or the bundle is published,
+            but the disk did not confirm it.
     """
     temporary = models_dir / f"{_TEMPORARY}{secrets.token_hex(8)}"
     published: Path | None = None
@@ -113,15 +116,21 @@ def publish(models_dir: Path, write: Callable[[Path], Draft]) -> Path:
         _point_current_at(models_dir, manifest.version)
     except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
-        if published is not None:
+        kept = published is not None and _may_be_current(published)
+        if published is not None and not kept:
             shutil.rmtree(published, ignore_errors=True)
-        if isinstance(error, OSError) and not isinstance(error, PublishFailed):
+        if not isinstance(error, OSError) or isinstance(error, PublishFailed):
+            raise
+        reason = error.strerror or error
+        if kept:
             raise PublishFailed(
-                f"cannot publish a bundle in {models_dir}: {error.strerror or error}. Nothing was "
-                "left there. Make room, or make the folder writable for the user that runs this, "
-                "or name another folder."
+                f"{published} is published, but the disk did not confirm it: {reason}. It may not "
+                "survive a power cut. Check the disk, then publish again."
             ) from error
-        raise
+        raise PublishFailed(
+            f"cannot publish a bundle in {models_dir}: {reason}. Nothing was left there. Make "
+            "room, or make the folder writable for the user that runs this, or name another folder."
+        ) from error
     return path
 
 
@@ -212,6 +221,17 @@ def _point_current_at(models_dir: Path, version: str) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     _sync(models_dir)
+
+
+def _may_be_current(path: Path) -> bool:
+    """Whether the file `current` names this bundle; where it cannot be read, it might."""
+    try:
+        with (path.parent / CURRENT_NAME).open("rb") as file:
+            return file.read(256).decode("utf-8", "replace").strip() == path.name
+    except (FileNotFoundError, IsADirectoryError):
+        return False
+    except OSError:
+        return True
 
 
 def _sync(folder: Path) -> None:

@@ -115,6 +115,31 @@ def test_a_full_disk_leaves_nothing(
     assert current(tmp_path) == before
 
 
+@pytest.mark.parametrize("error", [OSError(errno.EIO, os.strerror(errno.EIO)), KeyboardInterrupt()])
+def test_a_bundle_that_is_current_is_never_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    before = publish(tmp_path, write)
+    sync = bundle._sync
+
+    def fail_when_replaced(folder: Path) -> None:
+        if current(tmp_path) != before:
+            raise error
+        sync(folder)
+
+    monkeypatch.setattr(bundle, "_sync", fail_when_replaced)
+    expected = PublishFailed if isinstance(error, OSError) else type(error)
+    with pytest.raises(expected) as caught:
+        publish(tmp_path, write)
+    path = current(tmp_path)
+    assert path is not None
+    assert path != before
+    assert open_bundle(path).read("model.onnx") == NETWORK
+    assert names(tmp_path) == {before.name, path.name, "current"}
+    if isinstance(error, OSError):
+        assert f"{path} is published" in str(caught.value)
+
+
 def test_an_unwritable_place_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(PublishFailed, match=r"file.*[Nn]ot a directory|File exists"):
