@@ -5,6 +5,7 @@ can put sensitivity first; the rule is an option of `fit` and is written in the 
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,12 +90,12 @@ def choose_operating_point(
     else:
         pick = _picker(name, value)
         draws = [np.ones(len(y)), *_bootstrap(y, patients, resamples, seed)]
-        picked = [pick(*_curve(p, y, weight)) for weight in draws]
+        picked = [pick(_curve(p, y, weight)) for weight in draws]
         threshold = float(np.median(picked))
     threshold = float(np.clip(threshold, 0.001, 0.999))
     curve = _curve(p, y, np.ones(len(y)))
-    low = _picker("sensitivity", rule_out)(*curve)
-    high = _picker("specificity", rule_in)(*curve)
+    low = _picker("sensitivity", rule_out)(curve)
+    high = _picker("specificity", rule_in)(curve)
     text = name if value is None else f"{name}={value:g}"
     return OperatingPoint(
         threshold=threshold,
@@ -104,39 +105,51 @@ def choose_operating_point(
     )
 
 
-Curve = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
+@dataclass(frozen=True)
+class _Curve:
+    """Every way to cut the images in two by a threshold, in ascending order.
+
+    Attributes:
+        edges: (K + 1,) 0, the probabilities that occur, 1: cut k is that of the thresholds above
+            edge k, up to edge k + 1.
+        sensitivity: (K,) of each cut.
+        specificity: (K,) of each cut.
+        prevalence: Share of pneumonia.
+    """
+
+    edges: NDArray[np.float64]
+    sensitivity: NDArray[np.float64]
+    specificity: NDArray[np.float64]
+    prevalence: float
+
+    def middle(self, first: int, last: int) -> float:
+        """The threshold with the widest margin to both sides of these cuts."""
+        return float((self.edges[first] + self.edges[last + 1]) / 2)
 
 
-def _curve(p: NDArray[np.float64], y: Labels, weight: NDArray[np.float64]) -> Curve:
-    """Thresholds halfway between neighbouring probabilities, ascending; for each the sensitivity,
-    the specificity, and the prevalence (constant)."""
+def _curve(p: NDArray[np.float64], y: Labels, weight: NDArray[np.float64]) -> _Curve:
     values, index = np.unique(p[weight > 0], return_inverse=True)
     positive = np.bincount(index, (weight * (y == 1))[weight > 0])
     negative = np.bincount(index, (weight * (y == 0))[weight > 0])
-    thresholds = np.concatenate(
-        [values[:1] / 2, (values[1:] + values[:-1]) / 2, (values[-1:] + 1) / 2]
-    )
     below_p = np.concatenate([[0.0], np.cumsum(positive)])
     below_n = np.concatenate([[0.0], np.cumsum(negative)])
-    prevalence = np.full(len(thresholds), below_p[-1] / (below_p[-1] + below_n[-1]))
-    return thresholds, 1 - below_p / below_p[-1], below_n / below_n[-1], prevalence
+    return _Curve(
+        np.concatenate([[0.0], values, [1.0]]),
+        1 - below_p / below_p[-1],
+        below_n / below_n[-1],
+        float(below_p[-1] / (below_p[-1] + below_n[-1])),
+    )
 
 
-def _picker(
-    name: str, value: float | None
-) -> Callable[
-    [NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]], float
-]:
-    def pick(
-        thresholds: NDArray[np.float64],
-        sensitivity: NDArray[np.float64],
-        specificity: NDArray[np.float64],
-        prevalence: NDArray[np.float64],
-    ) -> float:
+def _picker(name: str, value: float | None) -> Callable[[_Curve], float]:
+    def pick(curve: _Curve) -> float:
+        sensitivity, specificity = curve.sensitivity, curve.specificity
         if name == "sensitivity":
-            return float(thresholds[np.flatnonzero(sensitivity >= (value or 0) - 1e-9)[-1]])
+            cut = int(np.flatnonzero(sensitivity >= (value or 0) - 1e-9)[-1])
+            return curve.middle(cut, cut)
         if name == "specificity":
-            return float(thresholds[np.flatnonzero(specificity >= (value or 0) - 1e-9)[0]])
+            cut = int(np.flatnonzero(specificity >= (value or 0) - 1e-9)[0])
+            return curve.middle(cut, cut)
         if name == "equal":
             score = -np.abs(sensitivity - specificity)
         else:
@@ -144,13 +157,20 @@ def _picker(
             score = (
                 sensitivity + specificity
                 if weight is None
-                else weight * prevalence * sensitivity + (1 - prevalence) * specificity
+                else weight * curve.prevalence * sensitivity + (1 - curve.prevalence) * specificity
             )
         best = np.flatnonzero(score >= score.max() - 1e-12)
-        # Where several are equally good take the middle one: the widest margin on both sides.
-        return float((thresholds[best[0]] + thresholds[best[-1]]) / 2)
+        # Equally good cuts need not be neighbours: between them may lie the worst.
+        runs = [(int(run[0]), int(run[-1])) for run in _neighbours(best)]
+        widest = max(runs, key=lambda run: curve.edges[run[1] + 1] - curve.edges[run[0]])
+        return curve.middle(*widest)
 
     return pick
+
+
+def _neighbours(positions: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Ascending positions, cut where one is left out."""
+    return np.split(positions, np.flatnonzero(np.diff(positions) > 1) + 1)
 
 
 def _bootstrap(

@@ -80,6 +80,20 @@ def test_separable_classes_get_the_middle_of_the_gap() -> None:
     assert found.low <= found.threshold <= found.high
 
 
+@pytest.mark.parametrize(
+    ("probabilities", "thresholds"),
+    [((0.1, 0.2, 0.3, 0.4), (0.15, 0.35)), ((0.1, 0.2, 0.3, 0.7), (0.5,))],
+)
+@pytest.mark.parametrize("rule", ["balanced", "accuracy"])
+def test_between_two_best_thresholds_lies_none_that_is_chosen(
+    rule: str, probabilities: tuple[float, ...], thresholds: tuple[float, ...]
+) -> None:
+    p, y = np.array(probabilities), np.array([0, 1, 0, 1])
+    found = choose_operating_point(p, y, rule=rule, resamples=0).threshold
+    assert sum(rates((p, y), found)) == 1.5
+    assert min(abs(found - t) for t in thresholds) < 1e-9
+
+
 def test_resampling_steadies_and_repeats(scored: Scored) -> None:
     first, again = (choose_operating_point(*scored, rule="balanced") for _ in range(2))
     assert first == again
