@@ -146,14 +146,13 @@ def stress_fold(
         far = place if kind == "late" else np.abs(place - 0.5)
         held = _highest(far, split.labels, group, share)
         return np.flatnonzero(~held), np.flatnonzero(held)
-    style = RobustScaler().fit_transform(style_statistics(split.images)).clip(-5, 5)
     if kind == "cluster":
-        held = _cluster(style, split.labels, group, share, seed)
+        held = _cluster(_style(split), split.labels, group, share, seed)
     else:
         score = (
-            _wrong_class(split, style, seed)
+            style_against_class(split, seed)
             if kind == "swapped"
-            else _distance(style, split.labels)
+            else _distance(_style(split), split.labels)
         )
         held = _highest(score, split.labels, group, share)
     return np.flatnonzero(~held), np.flatnonzero(held)
@@ -170,13 +169,31 @@ def _place_in_series(patients: list[str]) -> NDArray[np.float64]:
     return place
 
 
-def _wrong_class(split: Split, style: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-    """(N,) how sure style alone is of the wrong class, in logits."""
-    logit = np.empty(len(split))
+def style_against_class(split: Split, seed: int = 0) -> NDArray[np.float64]:
+    """How sure style alone is of the class that an image is not of.
+
+    Args:
+        split: The images, of both classes.
+        seed: For the cross-fitting.
+
+    Returns:
+        (N,) logits of a logistic regression on the style statistics, cross-fitted by patient:
+        above 0 where the style is that of the other class.
+
+    Raises:
+        DatasetError: Fewer than 5 patients of a class.
+    """
+    style, logit = _style(split), np.empty(len(split))
     for train, held in folds(split, 5, seed):
         model = LogisticRegression(class_weight="balanced", max_iter=1000)
         logit[held] = model.fit(style[train], split.labels[train]).decision_function(style[held])
     return np.where(split.labels == 0, logit, -logit)
+
+
+def _style(split: Split) -> NDArray[np.float64]:
+    """(N, F) style statistics, each on a common scale, without outliers."""
+    scaled = RobustScaler().fit_transform(style_statistics(split.images)).clip(-5, 5)
+    return np.asarray(scaled, np.float64)
 
 
 def _distance(style: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
