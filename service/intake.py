@@ -7,6 +7,7 @@ from typing import Final
 from starlette.requests import Request
 
 from service.forms import FormReader, Part
+from service.keys import HEADER
 from service.observation import observed
 from service.overlay import Drawing
 from service.problems import (
@@ -38,21 +39,24 @@ async def screen_upload(
         request: Multipart with the field `file`, or the image itself as the body.
         drawing: What to draw of the evidence, if anything.
         key_field: Whether the API key comes in the form, as the field `key` (a page without
-            script).
+            script); a body that is no form needs it in the header.
 
     Raises:
         ClientGone: The caller hung up.
         Problem: Whatever is wrong with the request or its image, or with the service.
     """
     shared = resources(request)
+    content_type = request.headers.get("content-type", "")
+    is_form = content_type.lower().startswith("multipart/")
+    if key_field and not is_form:  # nothing in the body can bring the key
+        shared.keys.check(request.headers.get(HEADER))
     shared.model()
     with shared.capacity.place() as place:
         limit = shared.settings.body_limit + FORM_OVERHEAD
         with Upload(request, limit, shared.bodies, shared.settings) as upload:
             body = await upload.whole()
             place.arrived()
-            content_type = request.headers.get("content-type", "")
-            if content_type.lower().startswith("multipart/"):
+            if is_form:
                 body = _from_form(content_type, body, shared, key_field)
                 return await _screen(request, body, drawing)
             return await _screen_raw(request, body, drawing)

@@ -38,6 +38,20 @@ def test_everything_else_is_closed(start: Start, method: str, path: str) -> None
     expect(start(api_keys=("key",)).request(method, path), 401, "key-required")
 
 
+def test_the_page_without_script_takes_no_image_without_a_key(start: Start) -> None:
+    """Neither as a form nor as the body itself, which is refused before it is read."""
+    client = start(api_keys=("key",))
+    file = {"file": NORMAL_LIKE}
+    assert client.post("/", files=file).status_code == 401
+    assert client.post("/", files=file, data={"key": "other"}).status_code == 401
+    assert client.post("/", files=file, data={"key": "key"}).status_code == 200
+    unread = client.post("/", content=NORMAL_LIKE)
+    assert unread.status_code == 401
+    assert "Server-Timing" not in unread.headers
+    headers = {"X-API-Key": "key"}
+    assert client.post("/", content=NORMAL_LIKE, headers=headers).status_code == 200
+
+
 def test_the_document_asks_for_a_key_only_where_one_is_needed(start: Start) -> None:
     open_to_all = start().get("/openapi.json").json()
     closed = start(api_keys=("key",)).get("/openapi.json").json()
