@@ -89,7 +89,6 @@ def _fit(asked: argparse.Namespace) -> None:
     run = RunFolder.resume(work)
     _refuse_changes("recipe", recipe, run.state["recipe"])
     _refuse_changes("options", options, run.state["options"])
-    kept = {k: Path(v) for k, v in run.state["external"].items()}
     request = Request(
         asked.data or Path(run.state["data"]),
         asked.models,
@@ -97,8 +96,8 @@ def _fit(asked: argparse.Namespace) -> None:
         Recipe(**run.state["recipe"]),
         Options(**run.state["options"]),
         run.state["test"] if asked.test is None else asked.test,
-        external or kept,
-        not_chest or {k: Path(v) for k, v in run.state["not_chest"].items()},
+        external if external or asked.external is None else _paths(run.state["external"]),
+        not_chest if not_chest or asked.not_chest is None else _paths(run.state["not_chest"]),
     )
     fit(request, run)
 
@@ -140,9 +139,13 @@ def _download(asked: argparse.Namespace) -> None:
     say("Next", f"python -m trainer fit --data {path} --models models")
 
 
-def _named(pairs: list[str]) -> dict[str, Path]:
+def _paths(stored: dict[str, str]) -> dict[str, Path]:
+    return {name: Path(path) for name, path in stored.items()}
+
+
+def _named(pairs: list[str] | None) -> dict[str, Path]:
     found = {}
-    for pair in pairs:
+    for pair in pairs or []:
         name, equals, path = pair.partition("=")
         found[name if equals else Path(pair).name] = Path(path if equals else pair)
     return found

@@ -49,6 +49,14 @@ def build_parser() -> argparse.ArgumentParser:
         help="look at the test folder at the very end; --no-test for experiments",
     )
     _add_others(fit)
+    for name in ("external", "not-chest"):
+        fit.add_argument(
+            f"--no-{name}",
+            dest=name.replace("-", "_"),
+            action="store_const",
+            const=None,
+            help=f"with --resume: leave out every --{name} that the run was started with",
+        )
     _add_knobs(fit.add_argument_group("the run"), Options)
     _add_knobs(fit.add_argument_group("the recipe"), Recipe)
 

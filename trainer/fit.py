@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.console import duration, say
 from trainer.errors import TrainerError
+from trainer.measuring import check_others
 from trainer.options import Options
 from trainer.preparation import Prepared, prepare
 from trainer.recipe import Recipe
@@ -89,10 +90,12 @@ def fit(request: Request, run: RunFolder | None = None) -> Path:
 
     Raises:
         TrainerError: The data, the folders or the checkpoint are not usable; nothing is published.
+            What would only be found at the end is checked before the first epoch.
     """
     started = time.monotonic()
     check_writable(request.models, "--models")
     check_writable(request.work, "--work")
+    check_others(request.external, request.not_chest)
     prepared = prepare(request.data, request.work, request.options, request.test)
     resumed = run is not None
     run = run or RunFolder.create(request.work, request.state())

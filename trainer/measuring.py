@@ -11,7 +11,7 @@ from trainer.errors import TrainerError
 from trainer.findings import SetResult, measure, share_refused
 from trainer.inference import Outputs, predict
 from trainer.loading import load_split
-from trainer.pictures import load_pictures
+from trainer.pictures import list_files, load_pictures
 
 
 def run_network(onnx: Path, split: Split, name: str) -> Outputs:
@@ -20,8 +20,8 @@ def run_network(onnx: Path, split: Split, name: str) -> Outputs:
         return predict(onnx, split.images, maps=True, progress=progress)
 
 
-def load_single(path: Path, split: str | None = None) -> tuple[str, Split]:
-    """Load one set to evaluate on: a split of a data set, or two class folders at the top.
+def find_single(path: Path, split: str | None = None) -> tuple[Dataset, str]:
+    """Find one set to evaluate on: a split of a data set, or two class folders at the top.
 
     Args:
         path: A folder or a .zip.
@@ -29,7 +29,7 @@ def load_single(path: Path, split: str | None = None) -> tuple[str, Split]:
             split there is.
 
     Returns:
-        The name of the split, and its images.
+        The data set, and which split of it; "" for the classes at the top.
 
     Raises:
         TrainerError: Not found, or which is meant is not clear.
@@ -37,6 +37,19 @@ def load_single(path: Path, split: str | None = None) -> tuple[str, Split]:
     dataset = find_dataset(path)
     split = _default_split(dataset) if split is None else split
     check_split(dataset, split)
+    return dataset, split
+
+
+def load_single(path: Path, split: str | None = None) -> tuple[str, Split]:
+    """Load what `find_single` finds.
+
+    Returns:
+        The name of the split, or of the folder where the classes lie at its top; and its images.
+
+    Raises:
+        TrainerError: Not found, or which is meant is not clear.
+    """
+    dataset, split = find_single(path, split)
     with bar(f"Reading {split or path.name}") as progress:
         images, broken = load_split(dataset, split, None, progress)
     for file in broken:
@@ -54,6 +67,30 @@ def _default_split(dataset: Dataset) -> str:
             f"{dataset.path} holds {' and '.join(dataset.files)}: say which one with --split."
         )
     return next(iter(dataset.files))
+
+
+def check_others(external: dict[str, Path], not_chest: dict[str, Path]) -> None:
+    """Check that what `measure_others` will need is there, without reading an image.
+
+    Args:
+        external: Name to a folder with NORMAL and PNEUMONIA.
+        not_chest: Name to a folder of other pictures.
+
+    Raises:
+        TrainerError: One is not; the message names the option.
+    """
+    for option, folders, check in (
+        ("--external", external, find_single),
+        ("--not-chest", not_chest, list_files),
+    ):
+        for name, path in folders.items():
+            try:
+                check(path)
+            except TrainerError as error:
+                raise TrainerError(
+                    f"{option} {name}: {error} To go on with a run without it: --resume "
+                    f"--no-{option.removeprefix('--')}."
+                ) from error
 
 
 def measure_others(

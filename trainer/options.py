@@ -80,6 +80,8 @@ class Options:
                 raise ValueError(
                     f"{name}: received {getattr(self, name)}; accepts more than 0, less than 1"
                 )
+        if self.refusal_images == 1:
+            raise ValueError("refusal_images: received 1; accepts 0, or 2 or more")
         for name in ("seed", "limit", "refusal_images", "resamples", "samples"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}: received {getattr(self, name)}; accepts 0 or more")

@@ -9,6 +9,20 @@ from shared import decoding, preprocessing
 from trainer.errors import TrainerError
 
 
+def list_files(folder: Path) -> list[Path]:
+    """Every file below a folder, in order.
+
+    Raises:
+        TrainerError: No folder, or no file in it.
+    """
+    if not folder.is_dir():
+        raise TrainerError(f"{folder} is not a folder. Give one that holds pictures.")
+    found = sorted(p for p in folder.rglob("*") if p.is_file())
+    if not found:
+        raise TrainerError(f"{folder} holds no file. Give a folder that holds pictures.")
+    return found
+
+
 def load_pictures(folder: Path) -> tuple[NDArray[np.uint8], int]:
     """Decode every picture below a folder, as the service would.
 
@@ -21,10 +35,8 @@ def load_pictures(folder: Path) -> tuple[NDArray[np.uint8], int]:
     Raises:
         TrainerError: No folder, or no picture in it.
     """
-    if not folder.is_dir():
-        raise TrainerError(f"{folder} is not a folder. Give one that holds pictures.")
     images, unread = [], 0
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+    for path in list_files(folder):
         try:
             images.append(preprocessing.resize(decoding.decode(path.read_bytes())))
         except (decoding.ImageRefused, OSError):

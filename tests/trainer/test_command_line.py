@@ -97,6 +97,27 @@ def test_data_that_is_not_there(tmp_path: Path) -> None:
     refused(trainer("fit", "--models", tmp_path), "--data is missing", "--resume")
 
 
+@pytest.mark.parametrize(
+    ("option", "name", "reason"),
+    [
+        ("--external", "none", "does not exist"),
+        ("--external", "empty", "no X-rays in the expected layout"),
+        ("--not-chest", "none", "is not a folder"),
+        ("--not-chest", "empty", "holds no file"),
+    ],
+)
+def test_what_is_measured_at_the_end_is_looked_for_at_the_beginning(
+    option: str, name: str, reason: str, phantoms: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    models = tmp_path / "models"
+    refused(
+        trainer("fit", "--data", phantoms, "--models", models, option, f"more={tmp_path / name}"),
+        *(f"{option} more: {tmp_path / name}", reason, f"--no{option[1:]}"),
+    )
+    assert not (models / ".trainer" / "runs").exists()
+
+
 @pytest.mark.parametrize("option", ["--models", "--work"])
 def test_folder_that_cannot_be_written(option: str, phantoms: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
@@ -177,6 +198,7 @@ def test_full_disk_while_decoding(phantoms: Path, tmp_path: Path) -> None:
         (("--validation-share", "0.9"), ("validation_share: received 0.9",)),
         (("--epochs", "0"), ("epochs: received 0", "1 or more")),
         (("--widths", "8-8"), ("widths: received '8-8'",)),
+        (("--refusal-images", "1"), ("refusal_images: received 1", "2 or more")),
     ],
 )
 def test_values_out_of_range(

@@ -240,11 +240,15 @@ def test_resume_after_training_goes_straight_to_publishing(
     shutil.copytree(run, copy)
     state = json.loads((copy / "run.json").read_text())
     state["published"] = None
+    state["external"] = {"gone": str(tmp_path / "gone")}
     (copy / "run.json").write_text(json.dumps(state))
     changed = trainer("fit", "--models", tmp_path / "models", "--resume", "--epochs", "9")
     assert changed.returncode == 1
     assert "--epochs 9 differs from the recipe of the run to be resumed, 3" in changed.stderr
-    done = trainer("fit", "--models", tmp_path / "models", "--resume")
+    gone = trainer("fit", "--models", tmp_path / "models", "--resume")
+    assert gone.returncode == 1
+    assert "--external gone: " in gone.stderr
+    done = trainer("fit", "--models", tmp_path / "models", "--resume", "--no-external")
     assert done.returncode == 0, done.stderr
     assert "trained already" in done.stdout
     assert "epoch" not in done.stderr
