@@ -13,7 +13,7 @@ from trainer.dataset import Split
 from trainer.decision import Decision, decide
 from trainer.errors import TrainerError
 from trainer.findings import Findings, SetResult, measure
-from trainer.measuring import load_single, run_network
+from trainer.measuring import find_single, load_single, run_network
 from trainer.model_card import render_model_card
 from trainer.options import Options
 from trainer.publishing import describe, draft_of, versions
@@ -47,12 +47,18 @@ def export(
         The folder of the bundle.
 
     Raises:
-        TrainerError: The .h5 cannot be loaded or exported, or the data cannot be used.
+        TrainerError: The .h5 cannot be loaded or exported, or the data cannot be used, or are to be
+            calibrated and measured on at once.
         PublishFailed: The models folder cannot be written or is full.
     """
     check_writable(models, "--models")
     if calibrate_on and data is None:
         raise TrainerError("--calibrate-on needs the images: give their folder with --data.")
+    if calibrate_on and data and find_single(data, split)[1] == calibrate_on:
+        raise TrainerError(
+            f"--calibrate-on {calibrate_on} is the split that is measured, and its figures would "
+            "be too good. Calibrate on another one, or measure another one with --split."
+        )
     from trainer.backend import load_keras
 
     load_keras()

@@ -333,6 +333,19 @@ class TestExport:
         assert fitted.evaluated_on is not None
         assert fitted.evaluated_on.startswith("test")
 
+    @pytest.mark.parametrize("more", [(), ("--split", "test")])
+    def test_split_that_is_measured_is_not_calibrated_on(
+        self, more: tuple[str, ...], phantoms: Path, tmp_path: Path
+    ) -> None:
+        refused(
+            trainer(
+                *("export", "any.h5", "--models", tmp_path, "--data", phantoms),
+                *("--calibrate-on", "test", *more),
+            ),
+            "--calibrate-on test is the split that is measured",
+            "--split",
+        )
+
     def test_no_network(self, tmp_path: Path) -> None:
         (tmp_path / "text.h5").write_text("no network")
         refused(
