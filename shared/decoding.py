@@ -26,7 +26,7 @@ from PIL import (
 from PIL.ImageFile import ImageFile
 
 from shared import signatures
-from shared.footprint import BLOCK, decoded_bytes
+from shared.footprint import BLOCK, decoded_bytes, has_several_scans
 from shared.grey import bits_per_channel, to_grey
 
 MIN_SIDE: Final = 64
@@ -36,7 +36,7 @@ MAX_PIXELS: Final = 40_000_000
 """Largest width × height that is accepted; a large X-ray detector has 10 to 20 million."""
 
 MAX_SCANS: Final = 100
-"""Most passes over a progressive JPEG; each costs as much as a whole image, and 10 are usual."""
+"""Most passes over a JPEG; each costs as much as a whole image, and 10 are usual."""
 
 ACCEPTED: Final = "JPEG, PNG, TIFF, BMP and WebP"
 
@@ -254,10 +254,14 @@ def _check_limits(image: ImageFile, data: bytes) -> None:
                 f"The TIFF file has tiles of {tile / 1e6:.1f} million pixels; {limit}. "
                 "Export the image as PNG or JPEG and send that.",
             )
-    if "progressive" in image.info and data.count(b"\xff\xda") > MAX_SCANS:
+    if (
+        isinstance(image, JpegImagePlugin.JpegImageFile)
+        and has_several_scans(image, data)
+        and data.count(b"\xff\xda") > MAX_SCANS
+    ):
         raise ImageRefused(
             RefusalReason.CORRUPT,
-            f"The progressive JPEG has more than {MAX_SCANS} scans, far more than a camera or "
+            f"The JPEG has more than {MAX_SCANS} scans, far more than a camera or "
             "viewer writes. Export the image as PNG or baseline JPEG and send that.",
         )
 

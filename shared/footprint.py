@@ -59,6 +59,15 @@ def _pixels(image: ImageFile, data: bytes, shortest_side: int) -> int:
     return width * height * _per_pixel(image) + strip
 
 
+def has_several_scans(image: JpegImagePlugin.JpegImageFile, data: bytes) -> bool:
+    """Whether the decoder goes through all the scans of a JPEG before it gives the first pixel.
+
+    A sequential scan of all of a frame's components (ITU-T T.81, B.2.3) is decoded as it is read,
+    and what follows it is not looked at.
+    """
+    return "progressive" in image.info or _first_scan_components(data) != len(image.layer)
+
+
 def _per_pixel(image: ImageFile) -> int:
     if image.mode.startswith("I;16"):
         return _DEEP
@@ -78,10 +87,9 @@ def _reduction(width: int, height: int, shortest_side: int) -> int:
 def _coefficients(image: JpegImagePlugin.JpegImageFile, data: bytes) -> int:
     """Coefficients that the decoder must hold at once; 0 if it works row by row.
 
-    ITU-T T.81: a frame's components have sampling factors (A.1.1), and a sequential scan of all
-    of its components (B.2.3) can be decoded as it is read.
+    ITU-T T.81, A.1.1: a frame's components have sampling factors.
     """
-    if "progressive" not in image.info and _first_scan_components(data) == len(image.layer):
+    if not has_several_scans(image, data):
         return 0
     most_h = max(h for _, h, _, _ in image.layer)
     most_v = max(v for _, _, v, _ in image.layer)

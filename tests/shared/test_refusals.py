@@ -137,6 +137,18 @@ def test_a_progressive_jpeg_of_very_many_scans_is_refused() -> None:
     assert refused(data[:-2] + scan * 200 + data[-2:]).reason == "corrupt"
 
 
+def test_a_sequential_jpeg_of_very_many_scans_is_refused() -> None:
+    data = encode(GREY.convert("RGB"), "JPEG")
+    empty_scan = b"\xff\xda\0\x08\x01\x01\0\0\x3f\0"  # of one component
+    header = data[: data.index(b"\xff\xda")]
+    assert refused(header + empty_scan * 200 + b"\xff\xd9").reason == "corrupt"
+
+
+def test_scans_in_what_follows_a_jpeg_are_not_counted() -> None:
+    data = encode(GREY.convert("RGB"), "JPEG")
+    assert decode(data + b"\xff\xda" * 200).shape == PHANTOM.shape
+
+
 def test_a_jpeg_of_twelve_bits_is_named() -> None:
     data = bytearray(encode(GREY, "JPEG"))
     data[data.index(b"\xff\xc0") + 4] = 12
