@@ -8,6 +8,10 @@ from typing import Any
 from trainer.options import Options
 from trainer.recipe import Recipe
 
+# The options of a run that a command reads which trains nothing.
+DECIDING = ("calibration", "prevalence", "rule", "rule_out", "rule_in")
+MEASURING = ("seed", "resamples", "samples", "report_images")
+
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands; options of the recipe and the run are absent unless given."""
@@ -79,7 +83,7 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--report", type=Path, metavar="FILE", help="write an HTML report")
     evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
     _add_others(evaluate)
-    _add_knobs(evaluate.add_argument_group("measuring"), Options)
+    _add_knobs(evaluate.add_argument_group("measuring"), Options, MEASURING)
 
     export = commands.add_parser(
         "export", parents=[common], help="make a bundle out of a Keras .h5"
@@ -91,10 +95,11 @@ def build_parser() -> argparse.ArgumentParser:
     export.add_argument(
         "--calibrate-on",
         metavar="SPLIT",
-        help="a split to calibrate and to choose the threshold on, e.g. val; default: keep those "
-        "of the bundle that the .h5 lies in, else threshold 0.5",
+        help="a split to fit what --calibration and --rule leave open on, e.g. val; default: keep "
+        "those of the bundle that the .h5 lies in, else threshold 0.5",
     )
-    _add_knobs(export.add_argument_group("deciding and measuring"), Options)
+    _add_knobs(export.add_argument_group("deciding, with --calibrate-on"), Options, DECIDING)
+    _add_knobs(export.add_argument_group("measuring"), Options, MEASURING)
 
     commands.add_parser(
         "download", parents=[common], help="fetch the Kaggle data set (2.3 GB) with kagglehub"
@@ -128,9 +133,16 @@ def _add_others(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_knobs(parser: argparse._ActionsContainer, of: type[Options] | type[Recipe]) -> None:
-    """Give a parser one option for each field, absent from its result unless given."""
+def _add_knobs(
+    parser: argparse._ActionsContainer,
+    of: type[Options] | type[Recipe],
+    names: tuple[str, ...] | None = None,
+) -> None:
+    """Give a parser one option for each field, or for those named, absent from its result unless
+    given."""
     for item in fields(of):
+        if names is not None and item.name not in names:
+            continue
         name, default = f"--{item.name.replace('_', '-')}", item.default
         text = f"{item.metadata['help']}; default {default}".replace("%", "%%")
         if isinstance(default, bool):
