@@ -14,7 +14,7 @@ import sys
 import traceback
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from shared.bundle import PublishFailed
 from trainer.arguments import build_parser, given
@@ -22,7 +22,13 @@ from trainer.errors import TrainerError
 from trainer.options import Options
 from trainer.recipe import Recipe
 
+Fields = TypeVar("Fields", Options, Recipe)
+
 _FULL = 5 * 2**20  # bytes; with less left a failed write means a full disk
+
+
+class _WrongValue(Exception):
+    """An option has a value out of its range; the message names it and says what is accepted."""
 
 
 class _Stopped(BaseException):
@@ -33,8 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0 on success, 1 on an error that has been explained, 2 on a wrong option, 130 or 143 when
-        stopped by Ctrl-C or SIGTERM.
+        0 on success, 1 on an error that has been explained, 2 on a wrong option or a value out of
+        its range, 130 or 143 when stopped by Ctrl-C or SIGTERM.
     """
     asked = build_parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, _stop)
@@ -43,14 +49,11 @@ def main(arguments: list[str] | None = None) -> int:
             asked.command
         ](asked)
     except (KeyboardInterrupt, _Stopped) as stop:
-        again = ""
-        if asked.command == "fit":
-            again = (
-                f" Go on with: python -m trainer fit --models {asked.models}"
-                f"{f' --work {asked.work}' if asked.work else ''} --resume"
-            )
-        _print_error(f"Stopped; nothing was published.{again}", "")
+        _print_error(" ".join(["Stopped.", *getattr(stop, "__notes__", [])]), "")
         return 130 if isinstance(stop, KeyboardInterrupt) else 143
+    except _WrongValue as error:
+        _print_error(str(error))
+        return 2
     except (TrainerError, PublishFailed) as error:
         return _print_error(str(error))
     except Exception as error:  # noqa: BLE001 - a traceback helps no user
@@ -65,7 +68,6 @@ def _fit(asked: argparse.Namespace) -> None:
     from trainer.run_folder import RunFolder, check_writable
 
     work = asked.work or asked.models / ".trainer"
-    recipe, options = given(asked, Recipe), given(asked, Options)
     external, not_chest = _named(asked.external), _named(asked.not_chest)
     if not asked.resume:
         if asked.data is None:
@@ -77,8 +79,8 @@ def _fit(asked: argparse.Namespace) -> None:
             asked.data,
             asked.models,
             work,
-            Recipe(**recipe),
-            Options(**options),
+            _chosen(asked, Recipe),
+            _chosen(asked, Options),
             asked.test is not False,
             external,
             not_chest,
@@ -87,8 +89,8 @@ def _fit(asked: argparse.Namespace) -> None:
         return
     check_writable(work, "--work")
     run = RunFolder.resume(work)
-    _refuse_changes("recipe", recipe, run.state["recipe"])
-    _refuse_changes("options", options, run.state["options"])
+    _refuse_changes("recipe", given(asked, Recipe), run.state["recipe"])
+    _refuse_changes("options", given(asked, Options), run.state["options"])
     request = Request(
         asked.data or Path(run.state["data"]),
         asked.models,
@@ -105,13 +107,14 @@ def _fit(asked: argparse.Namespace) -> None:
 def _evaluate(asked: argparse.Namespace) -> None:
     from trainer.scoring import evaluate, open_model
 
+    options = _chosen(asked, Options)
     evaluate(
         open_model(asked.bundle),
         asked.data,
         asked.split,
         _named(asked.external),
         _named(asked.not_chest),
-        Options(**given(asked, Options)),
+        options,
         asked.report,
         asked.json,
     )
@@ -126,7 +129,7 @@ def _export(asked: argparse.Namespace) -> None:
         asked.data,
         asked.split,
         asked.calibrate_on,
-        Options(**given(asked, Options)),
+        _chosen(asked, Options),
     )
 
 
@@ -137,6 +140,13 @@ def _download(asked: argparse.Namespace) -> None:
     path = download()
     say("Downloaded", str(path))
     say("Next", f"python -m trainer fit --data {path} --models models")
+
+
+def _chosen(asked: argparse.Namespace, of: type[Fields]) -> Fields:
+    try:
+        return of(**given(asked, of))
+    except ValueError as error:
+        raise _WrongValue(str(error)) from error
 
 
 def _paths(stored: dict[str, str]) -> dict[str, Path]:
@@ -162,10 +172,6 @@ def _refuse_changes(kind: str, asked: dict[str, object], kept: dict[str, object]
 
 
 def _explain(error: Exception, asked: argparse.Namespace) -> str:
-    if isinstance(error, ValueError) and asked.command == "fit" and not error.__cause__:
-        where = traceback.extract_tb(error.__traceback__)[-1].filename
-        if Path(where).name in {"options.py", "recipe.py", "operating_point.py"}:
-            return str(error)
     if isinstance(error, ImportError):
         return (
             f"{error}. The trainer's packages are not all installed: pip install "

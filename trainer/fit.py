@@ -7,6 +7,8 @@ What a stage leaves in the run's folder is not done again.
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -106,14 +108,29 @@ def fit(request: Request, run: RunFolder | None = None) -> Path:
         )
     run.save()
     say("Run", f"{run.path}{' (resumed)' if resumed else ''}")
-    fitted = _network(request, prepared, run)
+    with _resumable(request):
+        fitted = _network(request, prepared, run)
 
-    from trainer.publishing import conclude
+        from trainer.publishing import conclude
 
-    path = conclude(request, prepared, fitted, run)
-    run.save(published=path.name)
+        path = conclude(request, prepared, fitted, run)
+        run.save(published=path.name)
     say("Done", f"in {duration(time.monotonic() - started)}: {path}")
     return path
+
+
+@contextmanager
+def _resumable(request: Request) -> Iterator[None]:
+    """Note on what stops the run, such as Ctrl-C, how to go on with it."""
+    try:
+        yield
+    except Exception:
+        raise  # its message says what to do first
+    except BaseException as stop:
+        elsewhere = request.work.resolve() != (request.models / ".trainer").resolve()
+        work = f" --work {request.work}" if elsewhere else ""
+        stop.add_note(f"Go on with: python -m trainer fit --models {request.models}{work} --resume")
+        raise
 
 
 def _network(request: Request, prepared: Prepared, run: RunFolder) -> Fitted:

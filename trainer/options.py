@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 from trainer.operating_point import RULES_HELP, parse_rule
 from trainer.recipe import knob
 
-# Named here rather than where they are used, so that --help needs no scientific library.
+# Named here rather than where they are used, so that --help need not load scikit-learn or SciPy.
 StressKind = Literal["swapped", "outlier", "cluster", "late", "ends"]
 STRESS_KINDS: tuple[StressKind, ...] = get_args(StressKind)
 HOLDOUTS = ("plain", *STRESS_KINDS)

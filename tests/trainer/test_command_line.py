@@ -1,10 +1,13 @@
 """What users get wrong: one clear message with the path and the remedy, and never half a bundle."""
 
+import re
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -12,20 +15,36 @@ import pytest
 
 from shared.bundle import current
 from tests.trainer.conftest import ROOT, TINY, TinyRun, command, trainer
+from trainer.arguments import build_parser
 from trainer.dataset import find_dataset
 from trainer.loading import load_split
+from trainer.options import Options
+from trainer.recipe import Recipe
 
 QUICK = (*TINY, "--epochs", "1", "--refusal-images", "0", "--no-test")
 
 
-def refused(done: subprocess.CompletedProcess[str], *parts: str | Path) -> None:
+def refused(done: subprocess.CompletedProcess[str], *parts: str | Path, code: int = 1) -> None:
     """Check that the command failed with one message that holds these parts."""
-    assert done.returncode == 1, done.stdout + done.stderr
+    assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     [line] = [line for line in done.stderr.splitlines() if line.strip()]
     assert line.startswith("error: ")
     for part in parts:
         assert str(part) in line, line
+
+
+def limited(*arguments: str | Path, size: int) -> subprocess.CompletedProcess[str]:
+    """Run the trainer where no file may grow above this size in bytes, as on a full disk."""
+    return subprocess.run(
+        command(arguments),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
+    )
 
 
 @pytest.fixture
@@ -140,27 +159,9 @@ def test_broken_files_are_listed_and_a_full_disk_leaves_a_run_that_can_go_on(
     models = tmp_path / "models"
     for split in ("train", "val"):  # decoded before, or that would be what fails
         load_split(find_dataset(data), split, models / ".trainer" / "cache", limit=8)
-    done = subprocess.run(
-        command(
-            (
-                "fit",
-                "--data",
-                data,
-                "--models",
-                models,
-                *QUICK,
-                "--limit",
-                "8",
-                "--samples",
-                "9",
-            )
-        ),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (450_000, 450_000)),
+    done = limited(
+        *("fit", "--data", data, "--models", models, *QUICK, "--limit", "8", "--samples", "9"),
+        size=450_000,
     )
     assert done.returncode == 1, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
@@ -177,15 +178,7 @@ def test_broken_files_are_listed_and_a_full_disk_leaves_a_run_that_can_go_on(
 
 
 def test_full_disk_while_decoding(phantoms: Path, tmp_path: Path) -> None:
-    done = subprocess.run(
-        command(("fit", "--data", phantoms, "--models", tmp_path / "models", *QUICK)),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
-    )
+    done = limited("fit", "--data", phantoms, "--models", tmp_path / "models", *QUICK, size=100_000)
     refused(done, tmp_path / "models" / ".trainer" / "cache", "MB needed", "Free some space")
 
 
@@ -204,7 +197,62 @@ def test_full_disk_while_decoding(phantoms: Path, tmp_path: Path) -> None:
 def test_values_out_of_range(
     options: tuple[str, ...], parts: tuple[str, ...], phantoms: Path, tmp_path: Path
 ) -> None:
-    refused(trainer("fit", "--data", phantoms, "--models", tmp_path, *options), *parts)
+    refused(trainer("fit", "--data", phantoms, "--models", tmp_path, *options), *parts, code=2)
+
+
+@pytest.fixture
+def main(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[str]], int]:
+    """The command line in this process, which keeps its own signals."""
+    from trainer.__main__ import main
+
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    return main
+
+
+Main = Callable[[list[str]], int]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["evaluate", "--data", "x", "--resamples=-1"], "resamples: received -1; accepts 0"),
+        (["export", "x.h5", "--rule", "best"], "unknown rule 'best'"),
+        (["export", "x.h5", "--calibration", "x"], "calibration: received 'x'"),
+    ],
+)
+def test_values_out_of_range_where_nothing_is_trained(
+    arguments: list[str], message: str, main: Main, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    assert f"error: {message}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("evaluate", "--data", "x", "--members", "2"),
+        ("evaluate", "--data", "x", "--rule", "balanced"),
+        ("export", "x.h5", "--holdout", "late"),
+        ("export", "x.h5", "--refusal-images", "0"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(
+    arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        build_parser().parse_args(arguments)
+    assert f"unrecognized arguments: {arguments[-2]}" in capsys.readouterr().err
+
+
+def test_stopped_before_a_run_began_offers_none_to_go_on_with(
+    main: Main, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("trainer.fit.prepare", stop)
+    assert main(["fit", "--data", str(tmp_path), "--models", str(tmp_path)]) == 130
+    assert capsys.readouterr().err == "\nStopped.\n"
 
 
 @pytest.mark.parametrize(
@@ -233,14 +281,18 @@ def test_help_needs_no_deep_learning_library(name: str) -> None:
     )
     assert "usage: python -m trainer" in done.stdout
     for library in ("tensorflow", "keras", "sklearn", "cv2", "matplotlib"):
-        assert f"| {library}\n" not in done.stderr
+        assert not re.search(rf"\| +{library}$", done.stderr, re.MULTILINE), library
 
 
 def test_every_option_has_help_with_its_default() -> None:
-    text = " ".join(trainer("fit", "--help").stdout.split())
-    for option in ("--seed", "--rule", "--members", "--epochs", "--learning-rate", "--rotation"):
-        found = text.split(f" {option} ", 2)[-1]
-        assert "default" in found[:1000], option
+    help_of = {
+        names.split()[0].rstrip(","): " ".join(names.split())
+        for names in re.split(r"\n  (?=--)", trainer("fit", "--help").stdout)[1:]
+    }
+    for item in (*fields(Options), *fields(Recipe)):
+        text = help_of[f"--{item.name.replace('_', '-')}"]
+        assert f"default {item.default}" in text, text
+    assert "default models" in help_of["--models"]
 
 
 class TestEvaluate:
