@@ -25,6 +25,10 @@ interpreter again and again in the midst of an image, and wait for it each time.
 
 _ROWS_PER_STRIP: Final = 278  # TIFF 6.0, section 8
 
+# ITU-T T.81, table B.1: markers that stand alone, RST, SOI and TEM; 0 is no marker.
+_WITHOUT_LENGTH: Final = frozenset({0x00, 0x01, *range(0xD0, 0xD9)})
+_START_OF_SCAN: Final = 0xDA
+
 
 def decoded_bytes(image: ImageFile, data: bytes, shortest_side: int) -> int:
     """Estimate the memory that decoding adds at its peak.
@@ -98,13 +102,20 @@ def _coefficients(image: JpegImagePlugin.JpegImageFile, data: bytes) -> int:
 
 
 def _first_scan_components(data: bytes) -> int:
-    """Components in a JPEG's first scan (ITU-T T.81, B.1.1 and B.2.3); 0 if there is none."""
-    at = 2
-    while at + 4 < len(data):
-        if data[at] != 0xFF or data[at + 1] in {0x00, 0xFF}:
-            at += 1
-        elif data[at + 1] == 0xDA:
+    """Components in a JPEG's first scan; 0 if there is none.
+
+    ITU-T T.81, B.1.1 and B.2.3. Read as the decoder reads it: a file that shows the two of them
+    different scans would take more than its estimate.
+    """
+    at = data.find(b"\xff", 2)
+    while 0 <= at < len(data) - 4:
+        marker = data[at + 1]
+        if marker == _START_OF_SCAN:
             return data[at + 4]
+        if marker == 0xFF:  # fill before a marker
+            at += 1
+        elif marker in _WITHOUT_LENGTH:
+            at = data.find(b"\xff", at + 2)
         else:
-            at += 2 + int.from_bytes(data[at + 2 : at + 4])
+            at = data.find(b"\xff", at + 2 + int.from_bytes(data[at + 2 : at + 4]))
     return 0

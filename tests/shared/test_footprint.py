@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from shared.decoding import open_image
 from tests.conftest import ROOT
 from tests.phantoms import chest_phantom
 from tests.shared.pictures import encode
@@ -66,3 +67,15 @@ def test_the_estimate_is_an_upper_bound_and_no_wild_one(kind: str, tmp_path: Pat
     slack = 3_000_000  # code that is loaded by the first file of a kind
     assert measured <= estimated * 1.05 + slack
     assert estimated <= measured * 1.6 + slack
+
+
+@pytest.mark.parametrize("marker", [b"\xff\xd0", b"\xff\xd7"])
+def test_a_marker_without_a_length_hides_no_scan(marker: bytes) -> None:
+    data = encode(RGB, "JPEG")
+    at = data.index(b"\xff\xda")
+    one_component = data[:at] + b"\xff\xda\0\x08\x01\x01\0\0\x3f\0" + data[at:]
+    # Two bytes to skip; as a length, they would lead past that scan, to the one of three.
+    hidden = data[:at] + marker + b"\0\x0c" + one_component[at:]
+    expected = open_image(one_component).decoded_bytes
+    assert expected > open_image(data).decoded_bytes + 2 * WIDTH * HEIGHT
+    assert open_image(hidden).decoded_bytes >= expected
