@@ -93,7 +93,11 @@ def fit_member(
     batches = TrainingBatches(train, recipe, seed)
     compile_learner(learner, recipe, steps=recipe.epochs * len(batches))
     state = _RunState(
-        learner, shipped, run_dir / CHECKPOINT, _identity(recipe, train, validation, seed)
+        learner,
+        shipped,
+        RunningAverage(learner, recipe.averaging),
+        run_dir / CHECKPOINT,
+        _identity(recipe, train, validation, seed),
     )
     first = state.resume()
     batches.start_epoch(first)
@@ -105,7 +109,8 @@ def fit_member(
             shuffle=False,
             verbose=0,
             callbacks=[
-                _AverageAndKeep(state, validation, recipe),
+                state.average,
+                _KeepBest(state, validation),
                 _Progress(recipe.epochs, len(batches), first, progress, label),
             ],
         )
@@ -134,17 +139,51 @@ def predict_logits(
     return np.concatenate(parts) if parts else np.zeros((0, 2), np.float32)
 
 
+class RunningAverage(keras.callbacks.Callback):  # type: ignore[misc]
+    """The running average of a network's weights, updated at each step of its training.
+
+    Attributes:
+        weights: The average, in the order of `get_weights`; float32, changed in place.
+        steps: How many steps it has seen.
+    """
+
+    def __init__(self, learner: keras.Model, decay: float) -> None:
+        """Begin with the weights as they are.
+
+        Args:
+            learner: The network that is to be trained.
+            decay: What a step leaves of the average before it, in [0, 1).
+        """
+        super().__init__()
+        self.weights: Weights = [np.array(weight) for weight in learner.get_weights()]
+        self.decay, self.steps = decay, 0
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Take in the weights after one step."""
+        self.steps += 1
+        # The first steps count fully, or the average would remember the random start.
+        kept = min(self.decay, self.steps / (self.steps + 10))
+        # On JAX, Keras puts the trained weights into the network when a callback asks for it here.
+        for mean, value in zip(self.weights, self.model.get_weights(), strict=True):
+            mean *= kept
+            mean += (1 - kept) * value
+
+
 class _RunState:
     """Everything that the next epoch depends on, in memory and in one file."""
 
     def __init__(
-        self, learner: keras.Model, shipped: keras.Model, path: Path, identity: str
+        self,
+        learner: keras.Model,
+        shipped: keras.Model,
+        average: RunningAverage,
+        path: Path,
+        identity: str,
     ) -> None:
         self.learner, self.shipped, self.path, self.identity = learner, shipped, path, identity
-        self.average: Weights = learner.get_weights()
-        self.best: Weights = self.average
+        self.average = average
+        self.best: Weights = []
         self.best_epoch = 0
-        self.steps = 0
         self.history: list[dict[str, float]] = []
 
     def resume(self) -> int:
@@ -161,14 +200,11 @@ class _RunState:
                 )
             for index, variable in enumerate(self._variables()):
                 variable.assign(stored[f"variable_{index}"])
-            count = len(self.average)
-            self.average = [stored[f"average_{i}"] for i in range(count)]
+            count = len(self.average.weights)
+            self.average.weights = [stored[f"average_{i}"] for i in range(count)]
             self.best = [stored[f"best_{i}"] for i in range(count)]
-        self.best_epoch, self.steps, self.history = (
-            note["best_epoch"],
-            note["steps"],
-            note["history"],
-        )
+        self.best_epoch, self.history = note["best_epoch"], note["history"]
+        self.average.steps = note["steps"]
         return len(self.history)
 
     def save(self) -> None:
@@ -176,12 +212,12 @@ class _RunState:
         arrays = {
             f"variable_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(self._variables())
         }
-        arrays |= {f"average_{i}": value for i, value in enumerate(self.average)}
+        arrays |= {f"average_{i}": value for i, value in enumerate(self.average.weights)}
         arrays |= {f"best_{i}": value for i, value in enumerate(self.best)}
         note = {
             "identity": self.identity,
             "best_epoch": self.best_epoch,
-            "steps": self.steps,
+            "steps": self.average.steps,
             "history": self.history,
         }
         part = self.path.with_suffix(".part")
@@ -196,29 +232,19 @@ class _RunState:
         return [*self.learner.variables, *self.learner.optimizer.variables]
 
 
-class _AverageAndKeep(keras.callbacks.Callback):  # type: ignore[misc]
-    """Average the weights at each step; validate, keep the best and save at each epoch."""
+class _KeepBest(keras.callbacks.Callback):  # type: ignore[misc]
+    """At the end of each epoch validate the average, keep it if it is the best yet, and save."""
 
-    def __init__(self, state: _RunState, validation: Split, recipe: Recipe) -> None:
+    def __init__(self, state: _RunState, validation: Split) -> None:
         super().__init__()
-        self.state, self.validation, self.recipe = state, validation, recipe
+        self.state, self.validation = state, validation
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.started = time.monotonic()
 
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        state = self.state
-        state.steps += 1
-        # The first steps count fully, or the average would remember the random start.
-        kept = min(self.recipe.averaging, state.steps / (state.steps + 10))
-        state.average = [
-            kept * mean + (1 - kept) * value
-            for mean, value in zip(state.average, state.learner.get_weights(), strict=True)
-        ]
-
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         state, logs = self.state, logs if logs is not None else {}
-        state.shipped.set_weights(state.average)
+        state.shipped.set_weights(state.average.weights)
         row = {
             "epoch": float(epoch + 1),
             "loss": float(logs["pneumonia_loss"]),
@@ -231,7 +257,7 @@ class _AverageAndKeep(keras.callbacks.Callback):  # type: ignore[misc]
         # Calibration comes after training, so an epoch is judged as if it were calibrated already.
         judged = [past["val_calibrated_loss"] for past in state.history]
         if not judged or row["val_calibrated_loss"] < min(judged):
-            state.best, state.best_epoch = state.average, epoch + 1
+            state.best, state.best_epoch = [w.copy() for w in state.average.weights], epoch + 1
         state.history.append(row)
         state.save()
 

@@ -1,0 +1,28 @@
+"""What a step and an epoch leave: the average of the weights, and the figures of validation."""
+
+import numpy as np
+
+from trainer.backend import load_keras
+
+load_keras()
+
+import keras  # noqa: E402
+
+from trainer.fitting import RunningAverage  # noqa: E402
+
+
+def test_the_average_follows_the_weights_in_place() -> None:
+    network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    average = RunningAverage(network, 0.9)
+    average.set_model(network)
+    expected, kept = np.array(average.weights[0]), average.weights[0]
+    for step in range(1, 200):
+        value = np.full((2, 1), step % 7, np.float32)
+        network.set_weights([value, np.zeros(1)])
+        average.on_train_batch_end(step)
+        decay = min(0.9, step / (step + 10))
+        expected = decay * expected + (1 - decay) * value
+    assert average.steps == 199
+    assert average.weights[0] is kept
+    np.testing.assert_allclose(kept, expected, rtol=1e-5)
+    np.testing.assert_array_equal(network.get_weights()[0], value)
