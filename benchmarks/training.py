@@ -128,12 +128,13 @@ def our_epoch(data: Path, work: Path) -> dict[str, float]:
         learner = training_view(build_network(recipe, fast_normalisation()))
     batches, ready = TrainingBatches(split, recipe, 0), Ready(split, recipe, 0)
     fitting.compile_learner(learner, recipe, steps=1000)
-    learner.fit(batches, epochs=1, verbose=0, shuffle=False)
+    average = fitting.RunningAverage(learner, recipe.averaging)
+    learner.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[average])
     seconds: dict[str, list[float]] = {"made": [], "ready": []}
     for _ in range(2):  # in turns, so that whatever else the machine does falls on both
         for name, source in (("made", batches), ("ready", ready)):
             started = time.perf_counter()
-            learner.fit(source, epochs=1, verbose=0, shuffle=False)
+            learner.fit(source, epochs=1, verbose=0, shuffle=False, callbacks=[average])
             seconds[name].append(time.perf_counter() - started)
     epoch, bare, images = min(seconds["made"]), min(seconds["ready"]), len(batches) * BATCH
     return {
