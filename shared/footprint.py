@@ -23,7 +23,8 @@ BLOCK: Final = 4 * 1024 * 1024
 """Bytes of a file that the decoder takes at once. Pillow's own 64 KiB have a thread ask for the
 interpreter again and again in the midst of an image, and wait for it each time."""
 
-_ROWS_PER_STRIP: Final = 278  # TIFF 6.0, section 8
+_BITS_PER_SAMPLE, _SAMPLES_PER_PIXEL, _ROWS_PER_STRIP = 258, 277, 278
+_TILE_WIDTH, _TILE_LENGTH = 322, 323
 
 # ITU-T T.81, table B.1: markers that stand alone, RST, SOI and TEM; 0 is no marker.
 _WITHOUT_LENGTH: Final = frozenset({0x00, 0x01, *range(0xD0, 0xD9)})
@@ -56,11 +57,24 @@ def _pixels(image: ImageFile, data: bytes, shortest_side: int) -> int:
         return pixels * per_pixel + _coefficients(image, data) * 2
     if isinstance(image, WebPImagePlugin.WebPImageFile):
         return width * height * _WEBP
-    strip = 0
-    if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tile[0].codec_name == "libtiff":
-        rows = min(int(image.tag_v2.get(_ROWS_PER_STRIP, height)), height)
-        strip = width * rows * 4  # decoded whole
-    return width * height * _per_pixel(image) + strip
+    piece = _tiff_piece(image) if isinstance(image, TiffImagePlugin.TiffImageFile) else 0
+    return width * height * _per_pixel(image) + piece
+
+
+def _tiff_piece(image: TiffImagePlugin.TiffImageFile) -> int:
+    """Bytes of a compressed TIFF's strip or tile (TIFF 6.0, sections 8 and 15).
+
+    Each is decoded whole, and a tile may be far larger than the image.
+    """
+    if image.tile[0].codec_name != "libtiff":
+        return 0
+    tags = image.tag_v2
+    if _TILE_WIDTH in tags:
+        pixels = int(tags[_TILE_WIDTH]) * int(tags[_TILE_LENGTH])
+    else:
+        pixels = image.width * min(int(tags.get(_ROWS_PER_STRIP, image.height)), image.height)
+    bits = int(tags.get(_SAMPLES_PER_PIXEL, 1)) * int(max(tags.get(_BITS_PER_SAMPLE, (8,))))
+    return pixels * max(4, -(-bits // 8))  # colours of JPEG come out in 4
 
 
 def has_several_scans(image: JpegImagePlugin.JpegImageFile, data: bytes) -> bool:

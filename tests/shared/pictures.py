@@ -58,6 +58,29 @@ def tiff16(pixels: NDArray[np.uint16], photometric: int = 1, bits: int = 16) -> 
         (278, 4, height),
         (279, 4, len(data)),
     ]
+    return _tiff(data, entries)
+
+
+def tiff_tile(side: int, tile: int) -> bytes:
+    """Write a black TIFF of three colours and one compressed tile, even larger than the image."""
+    data = zlib.compress(bytes(tile * tile * 3), 1)
+    entries = [
+        (256, 4, side),
+        (257, 4, side),
+        (258, 3, 8),
+        (259, 3, 8),
+        (262, 3, 2),
+        (277, 3, 3),
+        (322, 4, tile),
+        (323, 4, tile),
+        (324, 4, 8),
+        (325, 4, len(data)),
+    ]
+    return _tiff(data, entries)
+
+
+def _tiff(data: bytes, entries: list[tuple[int, int, int]]) -> bytes:
+    """Put pixels and the tags that describe them together: tag, type and value."""
     directory = struct.pack("<H", len(entries))
     directory += b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in entries)
     return b"II*\0" + struct.pack("<I", 8 + len(data)) + data + directory + b"\0\0\0\0"

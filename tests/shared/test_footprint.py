@@ -11,7 +11,7 @@ from PIL import Image
 from shared.decoding import open_image
 from tests.conftest import ROOT
 from tests.phantoms import chest_phantom
-from tests.shared.pictures import encode
+from tests.shared.pictures import encode, tiff_tile
 
 WIDTH, HEIGHT = 2400, 2000
 GREY = Image.fromarray(chest_phantom(np.random.default_rng(5), False, (HEIGHT, WIDTH)))
@@ -32,6 +32,8 @@ FILES = {
     "png-16": encode(np.asarray(GREY).astype(np.uint16) * 257, "PNG", compress_level=1),
     "tiff-cmyk": encode(RGB.convert("CMYK"), "TIFF", compression="tiff_lzw"),
     "tiff-float": encode(GREY.convert("F"), "TIFF"),
+    "tiff-lzw": encode(GREY, "TIFF", compression="tiff_lzw"),
+    "tiff-tile": tiff_tile(side=64, tile=2800),
     "bmp": encode(RGB, "BMP"),
     "webp": encode(RGB, "WEBP", method=0),
 }
