@@ -10,11 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+import PIL
+from numpy.typing import NDArray
 
-from shared import decoding, preprocessing
+from shared import decoding, footprint, grey, preprocessing, signatures
 from shared.labels import LABELS
 from trainer.dataset import Broken, Dataset, DatasetError, Split, check_split
-from trainer.patients import cause_of, patient_of
+from trainer.patients import UNKNOWN_CAUSE, cause_of, patient_of
 
 _BROKEN_LIMIT = 0.2  # a class folder with a larger share of unreadable files is a broken download
 
@@ -28,8 +30,8 @@ def load_split(
 ) -> tuple[Split, list[Broken]]:
     """Decode one split, or read what an earlier call decoded.
 
-    The cache is keyed by the names, sizes and times of the files and by the source of
-    `shared.decoding` and `shared.preprocessing`: it never outlives a change of either.
+    The cache is keyed by the names, sizes and times of the files, by the source of all that decodes
+    and prepares them, and by the version of Pillow: it never outlives a change of one.
 
     Args:
         dataset: From `find_dataset`.
@@ -73,8 +75,9 @@ def _limited(names: list[tuple[str, int]], limit: int | None) -> list[tuple[str,
 
 def _key(dataset: Dataset, names: Sequence[tuple[str, int]]) -> str:
     digest = hashlib.sha256()
-    for module in (decoding, preprocessing):
+    for module in (decoding, footprint, grey, preprocessing, signatures):
         digest.update(source_of.getsource(module).encode())
+    digest.update(PIL.__version__.encode())
     digest.update(str(dataset.path.resolve()).encode())
     if dataset.path.is_file():
         with zipfile.ZipFile(dataset.path) as archive:
@@ -135,16 +138,23 @@ def _decode(
                 "again, or remove those files."
             )
     paths = [names[i][0].removeprefix(dataset.root) for i in kept]
+    whole = images if len(kept) == len(names) else images[kept]
+    return _split(whole, labels, paths, sizes[kept]), broken
+
+
+def _split(
+    images: NDArray[np.uint8], labels: NDArray[np.int64], paths: list[str], sizes: NDArray[np.int32]
+) -> Split:
+    """Images with what their names tell."""
+    causes = [cause_of(p) if of else UNKNOWN_CAUSE for p, of in zip(paths, labels, strict=True)]
     return Split(
-        images=images if len(kept) == len(names) else images[kept],
+        images=images,
         labels=labels,
-        causes=np.array(
-            [cause_of(p) if of else -1 for p, of in zip(paths, labels, strict=True)], np.int64
-        ),
+        causes=np.array(causes, np.int64),
         patients=[patient_of(p) for p in paths],
         paths=paths,
-        sizes=sizes[kept],
-    ), broken
+        sizes=sizes,
+    )
 
 
 def _write_cache(stored: Path, split: Split, broken: list[Broken]) -> None:
@@ -156,8 +166,6 @@ def _write_cache(stored: Path, split: Split, broken: list[Broken]) -> None:
                 file,
                 images=split.images,
                 labels=split.labels,
-                causes=split.causes,
-                patients=np.array(split.patients, dtype=np.str_),
                 paths=np.array(split.paths, dtype=np.str_),
                 sizes=split.sizes,
                 broken=np.array([(b.path, b.reason) for b in broken], np.str_).reshape(-1, 2),
@@ -177,14 +185,8 @@ def _write_cache(stored: Path, split: Split, broken: list[Broken]) -> None:
 def _read_cache(stored: Path) -> tuple[Split, list[Broken]] | None:
     try:
         with stored.open("rb") as file, np.load(file, allow_pickle=False) as kept:
-            split = Split(
-                images=kept["images"],
-                labels=kept["labels"],
-                causes=kept["causes"],
-                patients=kept["patients"].tolist(),
-                paths=kept["paths"].tolist(),
-                sizes=kept["sizes"],
-            )
+            # Whose an image is and of what cause is read from its name each time, not kept.
+            split = _split(kept["images"], kept["labels"], kept["paths"].tolist(), kept["sizes"])
             return split, [Broken(path, reason) for path, reason in kept["broken"].tolist()]
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return None  # damaged: decode again and replace it

@@ -1,15 +1,19 @@
 """The folders and archives that users have, whole and damaged."""
 
+import inspect
 import shutil
 import zipfile
 from pathlib import Path
 
 import numpy as np
+import PIL
 import pytest
 from PIL import Image
 
+from shared import decoding, footprint, grey, preprocessing, signatures
 from shared.decoding import decode
 from shared.preprocessing import resize
+from trainer import loading
 from trainer.dataset import DatasetError, find_dataset
 from trainer.loading import load_split
 from trainer.patients import cause_of, patient_of
@@ -154,6 +158,36 @@ def test_cache_spares_decoding_until_a_file_changes(copy: Path, tmp_path: Path) 
     Image.new("L", (224, 224), 255).save(changed)
     fresh, _ = load_split(find_dataset(copy), "train", cache)
     assert fresh.images[0].min() == 255
+
+
+def test_cache_outlives_no_change_of_what_decodes(
+    phantoms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = find_dataset(phantoms)
+    load_split(dataset, "val", tmp_path)
+    source = inspect.getsource
+    for count, module in enumerate((decoding, footprint, grey, preprocessing, signatures), start=2):
+        monkeypatch.setattr(
+            inspect, "getsource", lambda of, at=module: source(of) + "# changed" * (of is at)
+        )
+        load_split(dataset, "val", tmp_path)
+        assert len(list(tmp_path.iterdir())) == count, module
+    monkeypatch.setattr(PIL, "__version__", "0")
+    load_split(dataset, "val", tmp_path)
+    assert len(list(tmp_path.iterdir())) == 7
+
+
+def test_patients_and_causes_are_read_anew_from_cached_names(
+    phantoms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = find_dataset(phantoms)
+    load_split(dataset, "val", tmp_path)
+    monkeypatch.setattr(loading, "patient_of", lambda path: f"patient of {path}")
+    monkeypatch.setattr(loading, "cause_of", lambda path: 1)
+    split, _ = load_split(dataset, "val", tmp_path)
+    assert len(list(tmp_path.iterdir())) == 1
+    assert split.patients == [f"patient of {path}" for path in split.paths]
+    assert split.causes.tolist() == [-1, -1, 1, 1]
 
 
 def test_damaged_cache_is_replaced(phantoms: Path, tmp_path: Path) -> None:
