@@ -175,7 +175,7 @@ def _write_cache(stored: Path, split: Split, broken: list[Broken]) -> None:
         raise DatasetError(
             f"The decoded images cannot be kept in {stored.parent} ({error.strerror or error}; "
             f"{split.images.nbytes / 1e6:.0f} MB needed). Free some space, or name another folder "
-            "with --cache."
+            "with --work."
         ) from error
     finally:
         with contextlib.suppress(OSError):
