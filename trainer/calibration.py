@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from shared.manifest import Calibration
 from trainer.options import CALIBRATIONS
@@ -32,10 +32,12 @@ def fit_calibration(
     Args:
         logits: (N,), of images that the network was not trained on.
         labels: (N,), 0 or 1.
-        kind: "temperature+bias", "temperature" (bias 0), or "none" (temperature 1, bias 0).
+        kind: "temperature+bias", "temperature", or "none" (temperature 1, bias 0).
         prevalence: Share of label 1 that the probabilities are to assume, in (0, 1): the classes
             are weighted to it (Saerens et al., Neural Computation 14, 2002, on other priors).
-            0: their share among `labels`.
+            "temperature" does not fit the bias but takes the log odds of the prevalence for it, as
+            the logits are of a network trained on as many images of each class. 0: the share
+            among `labels`, and for "temperature" bias 0.
 
     Returns:
         The calibration; the identity where one class is missing.
@@ -52,18 +54,19 @@ def fit_calibration(
     z = np.asarray(logits, np.float64)
     target = np.where(labels == 1, (positive + 1) / (positive + 2), 1 / (negative + 2))
     with_bias = kind == "temperature+bias"
-    weight = np.ones(len(z))
+    weight, bias = np.ones(len(z)), 0.0
     if prevalence:
+        bias = float(logit(prevalence))
         share = positive / len(labels)
         weight = np.where(labels == 1, prevalence / share, (1 - prevalence) / (1 - share))
 
     def loss(parameters: NDArray[np.float64]) -> float:
-        x = z * np.exp(-parameters[0]) + (parameters[1] if with_bias else 0.0)
+        x = z * np.exp(-parameters[0]) + (parameters[1] if with_bias else bias)
         return float(np.mean(weight * (np.logaddexp(0, x) - target * x)))
 
     # |log temperature| <= 3: a factor of 20 either way is a broken network, not a calibration.
     bounds = [(-3.0, 3.0)] + [(-20.0, 20.0)] * with_bias
     found = minimize(loss, np.zeros(len(bounds)), method="L-BFGS-B", bounds=bounds).x
     return Calibration(
-        temperature=float(np.exp(found[0])), bias=float(found[1]) if with_bias else 0.0
+        temperature=float(np.exp(found[0])), bias=float(found[1]) if with_bias else bias
     )

@@ -55,7 +55,7 @@ def decide(
         logits[:, heads.index(PNEUMONIA_HEAD)],
         validation.labels,
         options.calibration,
-        options.prevalence,
+        options.prevalence or float(validation.labels.mean()),
     )
     cause = None
     if VIRAL_HEAD in heads:

@@ -42,8 +42,8 @@ class Options:
     )
     prevalence: float = knob(
         0.5,
-        "share of pneumonia, 0 to 1; 0: as among the validation images",
-        "what the probabilities assume; the training folder holds three pneumonias to one normal",
+        "share of pneumonia, 0 to 1; 0: as among the validation images; unused without calibration",
+        "what the probabilities assume; the network learns from as many of each class",
     )
     rule: str = knob("fixed=0.4", RULES_HELP, "how the decision threshold is chosen on validation")
     rule_out: float = knob(

@@ -5,7 +5,10 @@ import pytest
 from numpy.typing import NDArray
 
 from trainer.calibration import calibrated, fit_calibration
+from trainer.dataset import Split
+from trainer.decision import decide
 from trainer.evaluation import expected_calibration_error
+from trainer.options import Options
 
 
 def drawn(count: int, seed: int = 0) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -44,6 +47,32 @@ def test_temperature_alone_keeps_the_order_and_the_middle() -> None:
     found = fit_calibration(logits * 2, labels, "temperature")
     assert found.bias == 0
     assert calibrated(np.array([0.0]), found)[0] == 0.5
+
+
+def test_temperature_alone_moves_by_the_odds_of_the_prevalence() -> None:
+    logits, labels = drawn(20_000)
+    even = fit_calibration(logits * 2, labels, "temperature", prevalence=0.5)
+    assert even.bias == 0
+    assert even.temperature == pytest.approx(2, rel=0.1)
+    rare = fit_calibration(logits * 2, labels, "temperature", prevalence=0.1)
+    assert calibrated(np.array([0.0]), rare)[0] == pytest.approx(0.1)
+
+
+def test_the_option_prevalence_moves_the_answers_of_every_calibration() -> None:
+    logits, labels = drawn(4000)
+    names = [str(i) for i in range(len(labels))]
+    split = Split(np.zeros((len(labels), 1, 1), np.uint8), labels, labels - 1, names, names)
+    columns = logits[:, None].astype(np.float32)
+    for kind in ("temperature", "temperature+bias"):
+        bias = [
+            decide(
+                columns, ("pneumonia",), split, Options(calibration=kind, prevalence=share)
+            ).calibration.bias
+            for share in (0.1, 0.5, float(labels.mean()), 0)
+        ]
+        assert bias[1] - bias[0] == pytest.approx(np.log(9), abs=0.5), kind
+        assert bias[2] == bias[3]
+        assert (bias[1] == 0) == (kind == "temperature")
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
