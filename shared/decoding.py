@@ -40,6 +40,10 @@ MAX_SCANS: Final = 100
 
 ACCEPTED: Final = "JPEG, PNG, TIFF, BMP and WebP"
 
+# Pillow takes a PNG's text into memory as it reads the header: 64 million characters, unless told
+# otherwise. A million are far more than a viewer writes, orientation included.
+PngImagePlugin.MAX_TEXT_MEMORY = 1024 * 1024
+
 # Pillow warns of oddities in metadata. They do not concern the pixels, and metadata may name a
 # patient: it must not reach a log.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
@@ -291,6 +295,12 @@ def _damaged(error: Exception, name: str) -> ImageRefused:
             RefusalReason.TRUNCATED,
             f"The {name} file ends before its image does: it was probably cut off while it was "
             "copied or sent. Send the whole file again.",
+        )
+    if "text chunks" in text:
+        return ImageRefused(
+            RefusalReason.CORRUPT,
+            "The PNG file holds more than a million characters of text beside its image. Export "
+            "the image anew as PNG or JPEG, without comments, and send that.",
         )
     if name == "JPEG" and "cannot handle" in text:
         return ImageRefused(

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from shared.decoding import ImageRefused, decode, open_image
 from tests.shared.pictures import PHANTOM, encode, every_format, png_header
@@ -135,6 +136,18 @@ def test_a_progressive_jpeg_of_very_many_scans_is_refused() -> None:
     scan = data[last:-2]
     assert decode(data[:-2] + scan * 20 + data[-2:]).shape == PHANTOM.shape
     assert refused(data[:-2] + scan * 200 + data[-2:]).reason == "corrupt"
+
+
+def test_a_png_of_very_much_text_is_refused() -> None:
+    text = PngInfo()
+    text.add_itxt("usual", "\N{GRINNING FACE}" + "a" * 400_000, zip=True)
+    data = encode(GREY, "PNG", pnginfo=text)
+    np.testing.assert_array_equal(decode(data), PHANTOM)
+    for key in ("and", "more", "of", "it"):
+        text.add_itxt(key, "a" * 400_000, zip=True)
+    refusal = refused(encode(GREY, "PNG", pnginfo=text))
+    assert refusal.reason == "corrupt"
+    assert "text" in refusal.detail
 
 
 def test_a_sequential_jpeg_of_very_many_scans_is_refused() -> None:
