@@ -19,7 +19,13 @@ Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def learning_curves(histories: Sequence[list[dict[str, float]]], best: Sequence[int]) -> str:
-    """Loss and accuracy over the epochs, of training and validation; the kept epoch is marked."""
+    """Loss and accuracy over the epochs, of training and validation; the kept epoch is marked.
+
+    Args:
+        histories: One list of epochs for each member, as `trainer.fitting.FittedMember` has it;
+            `val_calibrated_loss`, which chooses the epoch, is drawn where it is known.
+        best: The kept epoch of each member.
+    """
     figure, (loss, accuracy) = _axes(2)
     for axis, name in ((loss, "loss"), (accuracy, "accuracy")):
         for index, history in enumerate(histories):
@@ -39,6 +45,14 @@ def learning_curves(histories: Sequence[list[dict[str, float]]], best: Sequence[
                 alpha=1 if solid else 0.5,
                 label="validation" if solid else None,
             )
+            if name == "loss" and all("val_calibrated_loss" in row for row in history):
+                axis.plot(
+                    epochs,
+                    [row["val_calibrated_loss"] for row in history],
+                    color=GREEN,
+                    alpha=1 if solid else 0.5,
+                    label="validation, calibrated" if solid else None,
+                )
             axis.axvline(
                 best[index], color=GREY, linestyle=":", label="kept epoch" if solid else None
             )

@@ -22,6 +22,7 @@ from typing import Any
 import keras
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 from sklearn.metrics import log_loss, roc_auc_score
 from tqdm import tqdm
 
@@ -304,17 +305,18 @@ class _Progress(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 def _validate(model: keras.Model, validation: Split) -> dict[str, float]:
-    """Loss, accuracy and AUC with the classes weighted alike, whatever their shares in the
+    """Losses, accuracy and AUC with the classes weighted alike, whatever their shares in the
     folder."""
     logits = predict_logits(model, validation.images)[:, 0].astype(np.float64)
-    probability = np.clip(1 / (1 + np.exp(-logits)), 1e-6, 1 - 1e-6)
+    probability = np.clip(expit(logits), 1e-6, 1 - 1e-6)
     labels = validation.labels
     share = np.bincount(labels, minlength=2) / len(labels)
     weight = 0.5 / np.maximum(share, 1e-9)[labels]
-    fitted = calibrated(logits, fit_calibration(logits, labels))
+    fitted = calibrated(logits, fit_calibration(logits, labels, prevalence=0.5))
+    calibrated_loss = log_loss(labels, fitted, sample_weight=weight, labels=[0, 1])
     return {
         "val_loss": float(log_loss(labels, probability, sample_weight=weight, labels=[0, 1])),
-        "val_calibrated_loss": float(log_loss(labels, fitted, labels=[0, 1])),
+        "val_calibrated_loss": float(calibrated_loss),
         "val_accuracy": float(np.average((probability >= 0.5) == labels, weights=weight)),
         "val_auc": float(roc_auc_score(labels, probability)),
     }

@@ -1,6 +1,7 @@
 """What a step and an epoch leave: the average of the weights, and the figures of validation."""
 
 import numpy as np
+import pytest
 
 from trainer.backend import load_keras
 
@@ -8,6 +9,8 @@ load_keras()
 
 import keras  # noqa: E402
 
+from trainer import fitting  # noqa: E402
+from trainer.dataset import Split  # noqa: E402
 from trainer.fitting import RunningAverage  # noqa: E402
 
 
@@ -26,3 +29,21 @@ def test_the_average_follows_the_weights_in_place() -> None:
     assert average.weights[0] is kept
     np.testing.assert_allclose(kept, expected, rtol=1e-5)
     np.testing.assert_array_equal(network.get_weights()[0], value)
+
+
+def test_validation_weighs_the_classes_alike_whatever_their_shares(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 400)
+    logits = rng.normal(2 * labels - 1, 1.5).astype(np.float32)
+    validated = []
+    for times in (1, 9):
+        chosen = np.concatenate([np.flatnonzero(labels == 0), *[np.flatnonzero(labels)] * times])
+        names = [str(i) for i in chosen]
+        split = Split(np.zeros((len(chosen), 1, 1), np.uint8), labels[chosen], chosen, names, names)
+        shown = np.stack([logits[chosen]] * 2, axis=1)
+        monkeypatch.setattr(fitting, "predict_logits", lambda *_, shown=shown: shown)
+        validated.append(fitting._validate(keras.Sequential(), split))
+    even, uneven = validated
+    assert uneven == pytest.approx(even, rel=0.01)

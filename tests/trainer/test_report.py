@@ -55,7 +55,14 @@ def findings(split: Split) -> Findings:
         for name in ("test", "validation")
     ]
     history = [
-        {"epoch": e, "loss": 1 / e, "val_loss": 2 / e, "accuracy": 0.5, "val_accuracy": 0.6}
+        {
+            "epoch": e,
+            "loss": 1 / e,
+            "val_loss": 2 / e,
+            "val_calibrated_loss": 1.5 / e,
+            "accuracy": 0.5,
+            "val_accuracy": 0.6,
+        }
         for e in (1.0, 2.0)
     ]
     found = check_heatmaps(results[0], None, 2, 0)
@@ -88,7 +95,8 @@ def test_everything_is_shown(findings: Findings) -> None:
         "rank correlation with the learnt ones is <b>0.05</b>",
         "3 exact copies were left out",
         "1,000 parameters. 2 million multiply-adds an image. model.onnx 3.0 MB.",
-        "Kept epoch: 2, 1",
+        "which comes after training: 2, 1.",
+        "validation, calibrated",
     ):
         assert part in text, part
     wrong = findings.results[0].answers.called() != (findings.results[0].split.labels == 1)
