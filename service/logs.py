@@ -66,3 +66,5 @@ def set_up_logs(style: str, level: str, stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
+    # At level debug, Pillow logs the metadata of every image, with its values.
+    logging.getLogger("PIL").setLevel(logging.INFO)
