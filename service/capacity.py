@@ -100,7 +100,8 @@ class Capacity:
             ClientGone: The caller hung up.
             Problem: `took-too-long`.
         """
-        started = self._workers.submit(self._count, work)
+        waiting = [work]  # emptied at the end: the thread pool would keep work that was cancelled
+        started = self._workers.submit(self._count, waiting)
         answer = asyncio.wrap_future(started)
         gone = None if hang_up is None else asyncio.ensure_future(hang_up())
         try:
@@ -117,6 +118,7 @@ class Capacity:
                 {"Retry-After": "1"},
             )
         finally:
+            waiting.clear()
             started.cancel()  # at once, which cancelling `answer` would do a little later
             answer.cancel()
             if gone is not None:
@@ -126,11 +128,11 @@ class Capacity:
         """Lets the worker threads end."""
         self._workers.shutdown(wait=False, cancel_futures=True)
 
-    def _count(self, work: Callable[[], Answer]) -> Answer:
+    def _count(self, waiting: list[Callable[[], Answer]]) -> Answer:
         with self._lock:
             self.running += 1
         try:
-            return work()
+            return waiting.pop()()
         finally:
             with self._lock:
                 self.running -= 1

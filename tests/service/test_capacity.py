@@ -1,11 +1,14 @@
 """As many images at once as there are cores, a short queue, no more."""
 
 import asyncio
+import gc
 import os
 import sys
 import threading
+import weakref
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 
 import pytest
 
@@ -106,6 +109,33 @@ def test_work_for_a_caller_who_hung_up_is_not_done(capacity: Capacity) -> None:
         await asyncio.gather(*busy)
         await capacity.run(lambda: done.append("next"), 30)
         assert done == ["next"]
+
+    in_loop(test)
+
+
+def test_what_a_caller_who_hung_up_sent_is_let_go_at_once(capacity: Capacity) -> None:
+    """The thread pool itself would keep it until a worker comes to it."""
+    blocked = threading.Event()
+
+    class Upload:
+        pass
+
+    async def gone() -> None:
+        return None
+
+    async def test() -> None:
+        busy = [asyncio.create_task(capacity.run(blocked.wait, 30, never)) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        upload = Upload()
+        kept = weakref.ref(upload)
+        with pytest.raises(ClientGone):
+            await capacity.run(partial(repr, upload), 30, gone)
+        del upload
+        gc.collect()
+        left = kept()
+        blocked.set()
+        await asyncio.gather(*busy)
+        assert left is None
 
     in_loop(test)
 
