@@ -155,8 +155,9 @@ def _settle(cores: "SimpleQueue[int]") -> None:
     """
     if sys.platform == "linux":  # elsewhere, this would be the whole process
         thread = threading.get_native_id()
-        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + 5)
-        with suppress(Empty):
+        with suppress(OSError):  # a sandbox may forbid it, which makes the thread no worse a worker
+            os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + 5)
+        with suppress(Empty, OSError):  # the cores may have become fewer
             os.sched_setaffinity(thread, {cores.get_nowait()})
 
 

@@ -189,3 +189,16 @@ def test_each_worker_keeps_a_core_where_the_service_has_them_all() -> None:
     assert os.sched_getaffinity(0) == allowed
     if len(allowed) > 1:  # only a share of the machine: the system chooses, others want cores too
         assert cores_of_workers(len(allowed) - 1) == [allowed] * (len(allowed) - 1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have priorities on Linux only")
+def test_a_system_that_forbids_priorities_and_cores_is_served_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def forbidden(*_: object) -> None:
+        raise PermissionError("not in this sandbox")
+
+    monkeypatch.setattr(os, "setpriority", forbidden)
+    monkeypatch.setattr(os, "sched_setaffinity", forbidden)
+    allowed = os.sched_getaffinity(0)
+    assert cores_of_workers(len(allowed)) == [allowed] * len(allowed)
