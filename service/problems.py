@@ -125,7 +125,7 @@ IMAGE_TOO_COSTLY = ProblemType(
     "image-too-costly",
     413,
     "Decoding the image takes too much memory",
-    "Decoding this WEBP image takes about 612 MB of memory; accepted are 126 MB.",
+    "Decoding this WEBP image takes about 612 MB of memory; accepted are 134 MB.",
 )
 TOO_MANY_FILES = ProblemType(
     "too-many-files",

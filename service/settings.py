@@ -64,7 +64,7 @@ class Settings(BaseSettings):
         ByteSize(44 * MIB), ge=1024, description="bytes of uploads held in memory, all together"
     )
     decoded_budget: ByteSize = Field(
-        ByteSize(120 * MIB), ge=MIB, description="bytes that decoding may take, all together"
+        ByteSize(128 * MIB), ge=MIB, description="bytes that decoding may take, all together"
     )
 
     header_seconds: Seconds = Field(10, description="a request's headers must arrive within this")
