@@ -5,6 +5,7 @@ Every door of the service leads here: `POST /predict`, the batch, the page, the 
 
 import math
 from collections.abc import MutableMapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Final
@@ -90,20 +91,26 @@ def screen(
     start = perf_counter()
     try:
         image = open_image(data, _SHORTEST_SIDE)
-        grey = _decode(image, budget)
-        batch = preprocess(grey)
+        with _share(image, budget):
+            grey = image.decode()
+            batch = preprocess(grey)
     except ImageRefused as refusal:
         raise refused(refusal) from None
     finally:
         stages["decode"] = perf_counter() - start
+    drawing = drawing if model.manifest.heatmap else None
+    shown = grey if drawing is Drawing.OVERLAY else None
+    del grey  # as large as the image, and kept by nothing that draws no overlay
     start = perf_counter()
     outputs = model.network(batch)
     stages["infer"] = perf_counter() - start
     drawn = None
-    if drawing and model.manifest.heatmap and outputs.activation_map is not None:
+    if drawing and outputs.activation_map is not None:
         activation = outputs.activation_map[0, ..., 0]
-        layer = drawing is Drawing.LAYER
-        drawn = draw_layer(activation) if layer else _draw(data, image, grey, activation, budget)
+        if shown is None:
+            drawn = draw_layer(activation)
+        else:
+            drawn = _draw(data, image, shown, activation, budget)
     return _interpret(model, outputs, drawn)
 
 
@@ -180,12 +187,14 @@ def _draw(
         width, height = height, width
     size = overlay_size(width, height)
     if grey.shape[1] < size[0] or grey.shape[0] < size[1]:
-        grey = _decode(open_image(data, min(size)), budget)
+        image = open_image(data, min(size))
+        with _share(image, budget):
+            grey = image.decode()
     return draw_overlay(grey, activation, size)
 
 
-def _decode(image: OpenedImage, budget: ByteBudget) -> NDArray[np.uint8]:
-    """Decodes within the budget of memory, waiting for its turn where that is needed."""
+def _share(image: OpenedImage, budget: ByteBudget) -> AbstractContextManager[None]:
+    """Holds the memory that decoding takes, waiting for its turn where that is needed."""
     if image.decoded_bytes > budget.total:
         raise Problem(
             IMAGE_TOO_COSTLY,
@@ -194,5 +203,4 @@ def _decode(image: OpenedImage, budget: ByteBudget) -> NDArray[np.uint8]:
             f"{budget.total / 1e6:.0f} MB. Export it as an ordinary JPEG, or smaller: about 2000 "
             "pixels wide is plenty.",
         )
-    with budget.held(image.decoded_bytes):
-        return image.decode()
+    return budget.held(image.decoded_bytes)

@@ -1,5 +1,6 @@
 """How a network's numbers become an answer."""
 
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from service.overlay import Drawing
 from service.problems import IMAGE_TOO_COSTLY, NOT_A_CHEST_XRAY, Problem
 from service.screening import Screening, screen
 from service.served import ServedModel, load_bundle
+from service.settings import Settings
+from shared import preprocessing
+from shared.decoding import open_image
+from shared.footprint import BLOCK
 from shared.manifest import Calibration, Manifest, OperatingPoint, Refusal, Unfamiliar
 from tests.service.tiny_bundle import NORMAL_LIKE, PNEUMONIA_LIKE, encode, tilted
 
@@ -103,6 +108,35 @@ def test_an_image_beyond_the_whole_budget_is_refused(model: ServedModel) -> None
     with pytest.raises(Problem) as refused:
         screen(model, PNEUMONIA_LIKE, ByteBudget(1000))
     assert refused.value.kind is IMAGE_TOO_COSTLY
+
+
+def test_a_deep_image_of_a_large_detector_fits_in_the_default_budget() -> None:
+    png = encode(np.zeros((4096, 4096), np.uint16)) + bytes(BLOCK)  # as long as one of noise
+    assert open_image(png).decoded_bytes <= Settings().decoded_budget
+
+
+@pytest.mark.parametrize("drawing", [None, *Drawing])
+def test_pixels_are_held_within_the_budget_and_let_go_of(
+    model: ServedModel, drawing: Drawing | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budget = ByteBudget(2**26)
+    taken: list[int] = []
+    pixels: list[weakref.ref[NDArray[np.uint8]]] = []
+    kept: list[bool] = []
+
+    def preprocess(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
+        taken.append(budget.taken)
+        pixels.append(weakref.ref(grey))
+        return preprocessing.preprocess(grey)
+
+    def network(batch: NDArray[np.float32]) -> Outputs:
+        kept.append(pixels[0]() is not None)
+        return model.network(batch)
+
+    monkeypatch.setattr("service.screening.preprocess", preprocess)
+    screen(replace(model, network=network), NORMAL_LIKE, budget, drawing)
+    assert taken[0] > 0
+    assert kept == [drawing is Drawing.OVERLAY]
 
 
 def test_the_budget_is_given_back_whatever_happens(model: ServedModel) -> None:
