@@ -9,7 +9,7 @@ from scipy.stats import binomtest
 
 from shared.manifest import CHEST_XRAY_HEAD, Refusal, Unfamiliar
 from trainer.audit import Audit
-from trainer.bootstrap import Interval
+from trainer.bootstrap import Interval, intervals
 from trainer.dataset import Split
 from trainer.decision import Decision, answer
 from trainer.evaluation import Answers, Evaluation, area_under_roc, evaluate
@@ -48,7 +48,7 @@ class HeatmapCheck:
     """Whether the heatmaps can be believed.
 
     Attributes:
-        central: Mean share of the weight inside the central 80 %, with its interval over images.
+        central: Mean share of the weight inside the central 80 %, with its interval.
         randomised: Mean rank correlation with the maps of shuffled weights; near 0 is right.
         images: Positions of the images that are shown.
         shuffled: (n, h, w) float32, their maps under shuffled weights.
@@ -105,6 +105,26 @@ class Findings:
     images: bool = True
     samples: int = 8
 
+    @property
+    def fitted_on_validation(self) -> list[str]:
+        """What was chosen on validation images, not fixed by an option: "the epoch"..."""
+        decision, options = self.decision, self.training.get("options", {})
+        point = decision.operating_point
+        chosen = {
+            "the epoch": bool(self.best_epochs or self.training.get("best_epochs")),
+            "the temperature": decision.calibration.temperature != 1,
+            "the bias": decision.calibration.bias != 0
+            and options.get("calibration") != "temperature",
+            "the threshold": not point.rule.startswith("fixed"),
+            "the uncertain band": point.low < point.high,
+        }
+        return [name for name, so in chosen.items() if so]
+
+    @property
+    def trained_here(self) -> bool:
+        """Whether this trainer made the network, from random weights, with a recipe."""
+        return "recipe" in self.training
+
 
 def measure(
     name: str,
@@ -127,24 +147,50 @@ def measure(
         outputs,
         answers,
         evaluate(answers, resamples, seed),
-        share_refused(outputs, decision, refusal),
-        share_unfamiliar(outputs, unfamiliar),
+        share_of_patients(refused_by(outputs, decision, refusal), split.patients, resamples, seed),
+        share_of_patients(unfamiliar_by(outputs, unfamiliar), split.patients, resamples, seed),
     )
 
 
-def share_refused(outputs: Outputs, decision: Decision, refusal: Refusal | None) -> Interval | None:
-    """Share of the images that the network refuses as no chest X-ray."""
+def refused_by(
+    outputs: Outputs, decision: Decision, refusal: Refusal | None
+) -> NDArray[np.bool_] | None:
+    """(N,) whether the network refuses each image as no chest X-ray; None without that head."""
     if refusal is None or CHEST_XRAY_HEAD not in decision.heads:
         return None
     logit = outputs.logits[:, decision.heads.index(CHEST_XRAY_HEAD)]
-    return share(logit < refusal.minimum)
+    return np.asarray(logit < refusal.minimum)
 
 
-def share_unfamiliar(outputs: Outputs, unfamiliar: Unfamiliar | None) -> Interval | None:
-    """Share of the images whose whitened features lie unusually far out."""
+def unfamiliar_by(outputs: Outputs, unfamiliar: Unfamiliar | None) -> NDArray[np.bool_] | None:
+    """(N,) whether each image's whitened features lie unusually far out; None without them."""
     if unfamiliar is None or outputs.features is None:
         return None
-    return share(np.sqrt((outputs.features**2).mean(axis=1)) > unfamiliar.maximum)
+    return np.asarray(np.sqrt((outputs.features**2).mean(axis=1)) > unfamiliar.maximum)
+
+
+def share_of_patients(
+    flags: NDArray[np.bool_] | None, patients: list[str], resamples: int, seed: int = 0
+) -> Interval | None:
+    """A share of images with its 95 % interval from resampled patients.
+
+    Where all images or none have the flag every draw is alike: there it is Wilson's interval of as
+    many patients.
+
+    Args:
+        flags: (N,); None passes through.
+        patients: (N,) who each image is of.
+        resamples: Bootstrap draws.
+        seed: Of the draws.
+    """
+    if flags is None:
+        return None
+    if flags.all() or not flags.any():
+        return share(np.full(len(set(patients)), flags.any()))
+    found = intervals(
+        lambda w: {"share": float(np.average(flags, weights=w))}, patients, resamples, seed
+    )
+    return found["share"]
 
 
 def share(flags: NDArray[np.bool_]) -> Interval:
@@ -157,7 +203,7 @@ def share(flags: NDArray[np.bool_]) -> Interval:
 
 
 def check_heatmaps(
-    result: SetResult, model: "keras.Model | None", shown: int, seed: int
+    result: SetResult, model: "keras.Model | None", shown: int, seed: int, resamples: int = 1000
 ) -> HeatmapCheck | None:
     """Check the heatmaps of the images that are called pneumonia and are.
 
@@ -165,17 +211,26 @@ def check_heatmaps(
         result: A set with its activation maps.
         model: To shuffle the weights of; None leaves that check out.
         shown: How many images are kept to be shown.
-        seed: Of the choice and the shuffling.
+        seed: Of the choice, the shuffling and the draws.
+        resamples: Bootstrap draws of patients.
     """
     maps = result.outputs.activation_map
     right = np.flatnonzero(result.answers.called() & (result.split.labels == 1))
     if maps is None or not len(right):
         return None
     shares = central_share(maps[right])
-    known = shares[~np.isnan(shares)]
-    half = 1.96 * float(known.std()) / max(len(known), 1) ** 0.5 if len(known) else 0.0
-    mean = float(known.mean()) if len(known) else 0.0
-    central = Interval(mean, mean - half, mean + half) if len(known) else None
+    known = ~np.isnan(shares)
+    patients = [result.split.patients[i] for i in right[known]]
+    central = (
+        intervals(
+            lambda w: {"central": float(np.average(shares[known], weights=w))},
+            patients,
+            resamples,
+            seed,
+        )["central"]
+        if patients
+        else None
+    )
     if model is None:
         return HeatmapCheck(central, None, [], None)
     random = np.random.default_rng(seed)

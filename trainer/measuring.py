@@ -8,7 +8,7 @@ from trainer.console import bar, say
 from trainer.dataset import Dataset, Split, check_split, find_dataset
 from trainer.decision import Decision
 from trainer.errors import TrainerError
-from trainer.findings import SetResult, measure, share_refused
+from trainer.findings import SetResult, measure, refused_by, share
 from trainer.inference import Outputs, predict
 from trainer.loading import load_split
 from trainer.pictures import list_files, load_pictures
@@ -124,9 +124,9 @@ def measure_others(
     refused = {}
     for name, path in not_chest.items():
         pictures, unread = load_pictures(path)
-        found = share_refused(predict(onnx, pictures), decision, refusal)
+        found = refused_by(predict(onnx, pictures), decision, refusal)
         if unread:
             say(f"  {name}", f"{unread} files are no readable pictures and were left out")
         if found is not None:
-            refused[name] = found
+            refused[name] = share(found)
     return results, refused

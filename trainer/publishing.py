@@ -88,7 +88,7 @@ def conclude(request: "Request", prepared: "Prepared", fitted: "Fitted", run: Ru
         members=member_figures(
             record["member_logits"], outputs["validation"], prepared.splits["validation"]
         ),
-        heatmaps=check_heatmaps(results[0], fitted.model, 4, options.seed),
+        heatmaps=check_heatmaps(results[0], fitted.model, 4, options.seed, options.resamples),
         refusal=refusal,
         unfamiliar=unfamiliar,
         not_chest=not_chest,

@@ -88,7 +88,7 @@ def evaluate(
         decision=decision,
         results=[first, *others],
         training=manifest.training,
-        heatmaps=check_heatmaps(first, None, 0, options.seed),
+        heatmaps=check_heatmaps(first, None, 0, options.seed, options.resamples),
         refusal=manifest.refusal,
         unfamiliar=manifest.unfamiliar,
         not_chest=refused,
