@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from trainer.errors import TrainerError
 from trainer.findings import Findings, SetResult, measure
 from trainer.measuring import find_single, load_single, run_network
 from trainer.model_card import render_model_card
-from trainer.options import Options
+from trainer.options import DECIDING, Options
 from trainer.publishing import describe, draft_of, versions
 from trainer.report import render_report
 from trainer.run_folder import check_writable
@@ -77,9 +78,7 @@ def export(
         findings = Findings(
             decision=decision,
             results=[],
-            training={"exported_from": "a Keras .h5", **versions()}
-            if kept is None
-            else kept.training,
+            training=_training(kept, options if calibrate_on else None),
             refusal=kept.refusal if kept else None,
             unfamiliar=kept.unfamiliar if kept else None,
             cost={"parameters": model.count_params(), "onnx_bytes": onnx.stat().st_size},
@@ -124,6 +123,15 @@ def _decision(
         return Decision.of(kept)
     plain = OperatingPoint(threshold=0.5, rule="fixed=0.5", low=0.5, high=0.5)
     return Decision(heads, Calibration(), Calibration() if "viral" in heads else None, plain)
+
+
+def _training(kept: Manifest | None, decided: Options | None) -> dict[str, Any]:
+    """How the network came about, with the options that decided anew, if any did."""
+    found = {"exported_from": "a Keras .h5", **versions()} if kept is None else kept.training
+    if decided is None:
+        return found
+    now = {name: getattr(decided, name) for name in DECIDING}
+    return {**found, "options": {**found.get("options", {}), **now}}
 
 
 def _measured(

@@ -5,12 +5,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from trainer.options import Options
+from trainer.options import DECIDING, MEASURING, Options
 from trainer.recipe import Recipe
-
-# The options of a run that a command reads which trains nothing.
-DECIDING = ("calibration", "prevalence", "rule", "rule_out", "rule_in")
-MEASURING = ("seed", "resamples", "samples", "report_images")
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from trainer.evaluation import FIGURES
 from trainer.findings import Findings
+from trainer.patients import is_kaggle_name
 from trainer.report import environment
 
 
@@ -29,7 +30,6 @@ def render_model_card(findings: Findings) -> str:
 
 
 def _looks_like_kaggle(findings: Findings) -> bool:
-    """Whether the file names are those of the Kaggle data set: others are patients of their own."""
-    split = findings.results[0].split
-    named = sum(p != q for p, q in zip(split.patients, split.paths, strict=True))
-    return named > 0.9 * len(split)
+    """Whether nearly all file names are of the pattern of the Kaggle data set."""
+    paths = findings.results[0].split.paths
+    return sum(map(is_kaggle_name, paths)) > 0.9 * len(paths)

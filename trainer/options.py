@@ -10,6 +10,9 @@ from trainer.recipe import knob
 StressKind = Literal["swapped", "outlier", "cluster", "late", "ends"]
 STRESS_KINDS: tuple[StressKind, ...] = get_args(StressKind)
 HOLDOUTS = ("plain", *STRESS_KINDS)
+# What a command reads which trains nothing.
+DECIDING = ("calibration", "prevalence", "rule", "rule_out", "rule_in")
+MEASURING = ("seed", "resamples", "samples", "report_images")
 CALIBRATIONS = ("temperature+bias", "temperature", "none")
 
 

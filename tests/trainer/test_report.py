@@ -12,7 +12,15 @@ from trainer.audit import audit
 from trainer.bootstrap import Interval
 from trainer.dataset import Broken, Split
 from trainer.decision import Decision
-from trainer.findings import Findings, HeatmapCheck, check_heatmaps, measure, member_figures, share
+from trainer.findings import (
+    Findings,
+    HeatmapCheck,
+    check_heatmaps,
+    measure,
+    member_figures,
+    share,
+    share_of_patients,
+)
 from trainer.inference import Outputs
 from trainer.model_card import render_model_card
 from trainer.publishing import draft_of, history_csv
@@ -153,6 +161,48 @@ def test_card_holds_the_figures_and_shows_nobody(findings: Findings) -> None:
     assert "| accuracy | 0.750 (" in card
     assert "photos 0.667 (0.208–0.939)." in card
     assert "person" not in card
+
+
+def test_only_what_was_chosen_on_validation_is_called_so(findings: Findings) -> None:
+    text, card = render_report(findings), render_model_card(findings)
+    for part in ("the epoch", "the temperature", "the bias", "the threshold"):
+        assert part in text.split("Chosen on the validation images: ")[1][:100]
+        assert part in card.split("Chosen on it alone: ")[1][:100]
+    point = OperatingPoint(threshold=0.4, rule="fixed=0.4", low=0.3, high=0.6)
+    decision = dataclasses.replace(findings.decision, operating_point=point)
+    options = {"options": {"calibration": "temperature"}}
+    fixed = dataclasses.replace(findings, decision=decision, training=options)
+    assert fixed.fitted_on_validation == ["the epoch", "the temperature", "the uncertain band"]
+
+
+def test_card_claims_of_the_data_what_their_names_tell(findings: Findings, split: Split) -> None:
+    def card(names: list[str], training: dict[str, object]) -> str:
+        named = dataclasses.replace(split, paths=names)
+        results = [dataclasses.replace(r, split=named) for r in findings.results]
+        return render_model_card(dataclasses.replace(findings, results=results, training=training))
+
+    kaggle = card(split.paths, {"recipe": {}})
+    for claim in ("children", "Guangzhou", "paultimothymooney", "from scratch", "Adults"):
+        assert claim in kaggle
+    nih = card([f"test/NORMAL/0000{i}305_001.png" for i in range(len(split))], {})
+    for claim in ("hildren", "Guangzhou", "paultimothymooney", "from scratch"):
+        assert claim not in nih
+    assert "Other ages and hospitals" in nih
+
+
+def test_shares_of_images_have_intervals_of_patients() -> None:
+    flags = np.arange(100) % 4 == 0
+    alone = share_of_patients(flags, [str(i) for i in range(100)], 500)
+    few = share_of_patients(flags, [str(i // 20) for i in range(100)], 500)
+    mixed = share_of_patients(np.arange(100) < 25, [str(i // 25) for i in range(100)], 500)
+    assert alone is not None
+    assert few == Interval(0.25, 0.25, 0.25)  # a quarter of every patient's images
+    assert (alone.low, alone.high) == pytest.approx((0.17, 0.34), abs=0.03)
+    assert mixed is not None
+    assert (mixed.low, mixed.high) == pytest.approx((0, 0.75), abs=0.26)
+    none = share_of_patients(np.zeros(100, bool), [str(i // 20) for i in range(100)], 500)
+    assert none == share(np.zeros(5, bool))
+    assert share_of_patients(None, [], 500) is None
 
 
 def test_wilson_interval_of_a_share() -> None:
