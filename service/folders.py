@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from service.budget import ByteBudget
 from service.engine import Engine
+from service.memory import keep_small_blocks
 from service.network import NetworkInvalid
 from service.problems import INTERNAL, UPLOAD_TOO_LARGE, Problem
 from service.results import Results, ResultsInvalid, Row
@@ -41,6 +42,7 @@ def screen_folders(paths: list[Path], out: Path, settings: Settings, fresh: bool
     Returns:
         The exit code: 0; 2 where nothing can be done; 130 where the run was interrupted.
     """
+    keep_small_blocks(settings.cores)
     engine = Engine(settings.models)
     engine.look()
     if engine.complaint is not None:

@@ -40,7 +40,7 @@ class Resources:
         Raises:
             SettingsInvalid: The API keys cannot be read.
         """
-        keep_small_blocks()
+        keep_small_blocks(settings.cores)
         engine = Engine(settings.models)
         capacity = Capacity(settings.cores, settings.queue)
         decoded = ByteBudget(settings.decoded_budget)

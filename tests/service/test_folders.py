@@ -160,3 +160,12 @@ def test_a_file_over_the_limit_or_unreadable_is_a_row(
     monkeypatch.setattr(Path, "read_bytes", unreadable)
     screen_folders([images], out, small, fresh=False)
     assert {row["problem"] for row in rows(out)} == {"upload-too-large", "unreadable-file"}
+
+
+def test_memory_is_given_back_as_when_serving(
+    images: Path, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers: list[int] = []
+    monkeypatch.setattr(folders, "keep_small_blocks", workers.append)
+    screen_folders([images], tmp_path / "results.csv", settings, fresh=False)
+    assert workers == [settings.cores]
