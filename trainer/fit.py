@@ -167,7 +167,7 @@ def _train(
     from trainer.refusal import fit_refusal
 
     train, validation = prepared.splits["train"], prepared.splits["validation"]
-    options, started = request.options, time.monotonic()
+    options = request.options
     members = []
     for index in range(options.members):
         label = f"Member {index + 1}/{options.members}" if options.members > 1 else "Training"
@@ -188,6 +188,7 @@ def _train(
     logits = [predict_logits(m.model, validation.images)[:, 0].tolist() for m in members]
     model = members[0].model if len(members) == 1 else combine([m.model for m in members])
     refusal = unfamiliar = None
+    started = time.monotonic()
     if options.refusal_images:
         say("Refusal", "learning what is no chest X-ray")
         model, refusal, unfamiliar = fit_refusal(
@@ -198,6 +199,7 @@ def _train(
             options.seed,
             min(options.refusal_images, 4 * len(train)),
         )
+    refusal_seconds = time.monotonic() - started
     record = {
         "histories": [m.history for m in members],
         "best_epochs": [m.best_epoch for m in members],
@@ -207,7 +209,8 @@ def _train(
         "parameters": model.count_params(),
         "multiply_adds": multiply_adds(model),
         "keras": keras.__version__,
-        "seconds": time.monotonic() - started,
+        # Of every process that worked on the run, not of the last one alone.
+        "seconds": sum(epoch["seconds"] for m in members for epoch in m.history) + refusal_seconds,
     }
     return model, record
 
