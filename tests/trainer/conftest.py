@@ -13,9 +13,21 @@ from shared.bundle import Bundle, current, open_bundle
 from tests.phantoms import write_kaggle_folder
 
 ROOT = Path(__file__).resolve().parents[2]
+EPOCHS = 8  # enough that a run can be stopped between two of them, however slow the machine
 # Small enough for seconds on two busy cores; every stage of a run is still taken.
 TINY = (
-    *("--epochs", "3", "--widths", "8-8-8-8", "--stem", "8", "--depth", "1", "--batch-size", "8"),
+    *(
+        "--epochs",
+        str(EPOCHS),
+        "--widths",
+        "8-8-8-8",
+        "--stem",
+        "8",
+        "--depth",
+        "1",
+        "--batch-size",
+        "8",
+    ),
     *("--validation-share", "0.25", "--refusal-images", "48", "--resamples", "50"),
     *("--samples", "2", "--no-mixed-precision"),
 )

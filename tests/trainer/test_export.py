@@ -32,6 +32,12 @@ RECIPE = Recipe(stem=8, widths="8-8-8-8", depth=1, mixed_precision=False)
 Images = np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]
 
 
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """Networks with the same random weights each time."""
+    keras.utils.set_random_seed(1)
+
+
 @pytest.fixture(scope="module")
 def images() -> Images:
     rng = np.random.default_rng(0)

@@ -11,6 +11,12 @@ from trainer.recipe import Recipe
 SMALL = Recipe(stem=8, widths="8-8-8-8", depth=1)
 
 
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """Networks with the same random weights each time."""
+    keras.utils.set_random_seed(1)
+
+
 @pytest.fixture(scope="module")
 def images() -> np.ndarray:
     return np.random.default_rng(0).random((4, 224, 224, 1), dtype=np.float32)
