@@ -57,13 +57,16 @@ def groups(split: Split) -> Indices:
     return found.astype(np.int64)
 
 
-def folds(split: Split, count: int, seed: int) -> list[tuple[Indices, Indices]]:
+def folds(
+    split: Split, count: int, seed: int, instead: str = "raise --validation-share"
+) -> list[tuple[Indices, Indices]]:
     """Cut into folds by patient, each with the same mix of normal, bacterial and viral.
 
     Args:
         split: The images.
         count: How many folds, 2 or more.
         seed: The same seed gives the same folds.
+        instead: What the error advises where no more patients can be had.
 
     Returns:
         (training positions, held-out positions) for each fold.
@@ -77,8 +80,7 @@ def folds(split: Split, count: int, seed: int) -> list[tuple[Indices, Indices]]:
         if patients < count:
             raise DatasetError(
                 f"Only {patients} patients in the class {('NORMAL', 'PNEUMONIA')[label]}: too few "
-                f"to hold out 1 in {count} for validation. Add images of more patients, or raise "
-                "--validation-share."
+                f"to cut into {count} parts. Add images of more patients, or {instead}."
             )
     strata = split.strata()
     counts = np.bincount(strata, minlength=4)
@@ -184,7 +186,7 @@ def style_against_class(split: Split, seed: int = 0) -> NDArray[np.float64]:
         DatasetError: Fewer than 5 patients of a class.
     """
     style, logit = _style(split), np.empty(len(split))
-    for train, held in folds(split, 5, seed):
+    for train, held in folds(split, 5, seed, "use another --holdout"):
         model = LogisticRegression(class_weight="balanced", max_iter=1000)
         logit[held] = model.fit(style[train], split.labels[train]).decision_function(style[held])
     return np.where(split.labels == 0, logit, -logit)
