@@ -9,5 +9,4 @@ LABELS: Final = (NORMAL, PNEUMONIA)
 
 BACTERIAL: Final = "BACTERIAL"
 VIRAL: Final = "VIRAL"
-CAUSES: Final = (BACTERIAL, VIRAL)
-"""Index 0 and 1 of a cause of pneumonia; the names of the data's files tell it."""
+"""The causes of pneumonia that an answer can name."""

@@ -7,7 +7,7 @@ the numeric noise of the machine.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
@@ -59,7 +59,9 @@ class Recipe:
         "the averaged weights are what is validated and shipped (Polyak & Juditsky, 1992)",
     )
     mixed_precision: bool = knob(
-        True, "bfloat16 or float32", "half the time a step where the processor has bfloat16"
+        True,
+        "bfloat16 or float32",
+        "half the time a step where the processor has bfloat16, with the fused normalisation",
     )
 
     # The loss
@@ -159,8 +161,3 @@ class Recipe:
     def to_json(self) -> dict[str, Any]:
         """The recipe as plain values, for the manifest."""
         return asdict(self)
-
-    @classmethod
-    def knobs(cls) -> list[tuple[str, type, Any, str]]:
-        """Name, type, default and help of each field, in reading order, for the command line."""
-        return [(f.name, type(f.default), f.default, f.metadata["help"]) for f in fields(cls)]

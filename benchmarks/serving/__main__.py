@@ -1,7 +1,7 @@
 """Measures the service against what a user would write instead, and against the machine, in one
 run.
 
-    python -m benchmarks.serving [--seconds 10] [--rounds 3] [--bundle models/default] [--only WORD]
+    python -m benchmarks.serving [--seconds 10] [--rounds 3] [--bundle models/default] [--no-peers]
 
 All servers run side by side and are loaded in turn, round after round, so that whatever else the
 machine does meets them alike; the figures are medians over the rounds. The images are real

@@ -15,7 +15,7 @@ RECIPE = Recipe(batch_size=8, mixup=0, label_smoothing=0.1)
 
 @pytest.fixture
 def split() -> Split:
-    """10 normal, 30 bacterial and 20 viral images; the grey level is the position."""
+    """10 normal, 30 bacterial and 20 viral images, all black."""
     labels = np.array([0] * 10 + [1] * 50)
     causes = np.array([-1] * 10 + [0] * 30 + [1] * 20)
     images = np.zeros((60, 224, 224), np.uint8)
