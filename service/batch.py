@@ -58,6 +58,7 @@ class Batch:
             files=self._limit,
         )
         self._slots = asyncio.Semaphore(settings.cores + 1)
+        self._tasks: set[asyncio.Task[Line]] = set()
         self._answers: asyncio.Queue[asyncio.Task[Line] | Exception | None] = asyncio.Queue()
 
     async def lines(self) -> AsyncIterator[Line]:
@@ -70,32 +71,49 @@ class Batch:
         """
         reading = asyncio.create_task(self._read())
         told = 0
-        try:
-            while (answer := await self._answers.get()) is not None:
-                if isinstance(answer, asyncio.Task):
-                    yield await answer
-                elif isinstance(answer, Problem) and told:
-                    yield self._bad(told, answer)
-                else:
-                    raise answer
-                told += 1
-        finally:
-            reading.cancel()
+        with self._upload:
+            try:
+                while (answer := await self._answers.get()) is not None:
+                    if isinstance(answer, asyncio.Task):
+                        await asyncio.wait({answer})
+                        if answer.cancelled():
+                            raise ClientGone
+                        yield answer.result()
+                    elif isinstance(answer, Problem) and told:
+                        yield self._bad(told, answer)
+                    else:
+                        raise answer
+                    told += 1
+            finally:
+                reading.cancel()
+                self._stop()
 
     async def _read(self) -> None:
-        """Takes files off the upload, and starts on each; an exception or None ends the queue."""
+        """Takes files off the upload, and starts on each; an exception or None ends the queue.
+
+        Goes on to notice a caller who hangs up before all is answered.
+        """
         try:
-            with self._upload as upload:
-                async for chunk in upload.chunks():
-                    for part in self._form.feed(chunk):
-                        await self._start(part)
-                self._form.finish()
-                if not self._count:
-                    raise Problem(NO_FILE, f"The form has no file. Send each as `{FIELD}`.")
-                await self._all_done()
-        except (Problem, ClientGone) as failure:
+            async for chunk in self._upload.chunks():
+                for part in self._form.feed(chunk):
+                    await self._start(part)
+            self._form.finish()
+            if not self._count:
+                raise Problem(NO_FILE, f"The form has no file. Send each as `{FIELD}`.")
+            await self._answers.put(None)
+            await self._request.receive()  # after the body, there is nothing but the hang-up
+            self._stop()
+        except ClientGone as gone:
+            self._stop()
+            await self._answers.put(gone)
+        except Exception as failure:  # noqa: BLE001 - raised where the answers are awaited
             await self._answers.put(failure)
-        await self._answers.put(None)
+            await self._answers.put(None)
+
+    def _stop(self) -> None:
+        """Drops what is not answered yet: nobody waits for it any more."""
+        for task in self._tasks:
+            task.cancel()
 
     async def _start(self, part: Part) -> None:
         if self._count == self._limit:
@@ -106,7 +124,10 @@ class Batch:
             )
         await self._slots.acquire()
         index, self._count = self._count, self._count + 1
-        await self._answers.put(asyncio.create_task(self._answer(index, part)))
+        task = asyncio.create_task(self._answer(index, part))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        await self._answers.put(task)
 
     async def _answer(self, index: int, part: Part) -> Line:
         try:
@@ -128,11 +149,6 @@ class Batch:
         finally:
             self._upload.release(part.size)
             self._slots.release()
-
-    async def _all_done(self) -> None:
-        """Waits until no image is worked on any more: their memory is still the upload's."""
-        for _ in range(self._shared.settings.cores + 1):
-            await self._slots.acquire()
 
     def _bad(self, index: int, problem: Problem) -> Line:
         told = describe(problem, self._request.scope["path"], self._request_id)

@@ -2,12 +2,20 @@
 
 import http.client
 import json
+import socket
+import threading
+import time
+from typing import Any
 
 import httpx
+import pytest
 
+from service import intake
 from service.answers import BatchLine
+from service.forms import FormReader
 from service.problems import TYPE_PREFIX
-from tests.service.conftest import Start
+from service.screening import Screening
+from tests.service.conftest import Start, wait_until
 from tests.service.test_refusals import expect
 from tests.service.tiny_bundle import NORMAL_LIKE, PNEUMONIA_LIKE
 
@@ -102,3 +110,46 @@ def test_a_batch_is_far_larger_than_the_memory_for_uploads(start: Start) -> None
     padded = PNEUMONIA_LIKE + bytes(100_000 - len(PNEUMONIA_LIKE))
     lines = send(client, *[padded] * 64)
     assert [slug(line) for line in lines] == [None] * 64
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["after the upload", "during the upload"])
+def test_nothing_is_screened_for_a_caller_who_hung_up(
+    start: Start, monkeypatch: pytest.MonkeyPatch, whole: bool
+) -> None:
+    free = threading.Event()
+    screened: list[int] = []
+    screen = intake.screen
+
+    def wait_and_screen(*arguments: Any) -> Screening:
+        screened.append(1)
+        free.wait(30)
+        return screen(*arguments)
+
+    monkeypatch.setattr(intake, "screen", wait_and_screen)
+    client = start(cores=1)
+    body = part(NORMAL_LIKE) * 2 + (b"--b--\r\n" if whole else BOUNDARY)
+    head = (
+        "POST /predict/batch HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b"
+    )
+    try:
+        with socket.create_connection(("127.0.0.1", client.base_url.port or 0)) as connected:
+            length = len(body) + (0 if whole else 100)
+            connected.sendall(f"{head}\r\nContent-Length: {length}\r\n\r\n".encode() + body)
+            wait_until(lambda: bool(screened))
+            time.sleep(0.1)
+        wait_until(lambda: "xray_upload_bytes 0.0" in client.get("/metrics").text, 10)
+    finally:
+        free.set()
+    assert client.post("/predict", content=NORMAL_LIKE).status_code == 200
+    assert len(screened) == 2, "the first of the batch, and this one"
+
+
+def test_a_failure_that_nobody_foresaw_ends_the_request(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RecursionError("in the reader")
+
+    monkeypatch.setattr(FormReader, "feed", fail)
+    response = start().post("/predict/batch", files={"file": NORMAL_LIKE}, timeout=10)
+    expect(response, 500, "internal-error")
