@@ -5,6 +5,7 @@ file, so that a run that was stopped goes on where it left off.
 """
 
 import os
+import stat
 import sys
 from collections import Counter, deque
 from collections.abc import Generator, Iterable, Iterator
@@ -49,10 +50,10 @@ def screen_folders(paths: list[Path], out: Path, settings: Settings, fresh: bool
         print(f"Warning: {engine.complaint}", file=sys.stderr)
     if engine.model is None:
         return _fail(f"No model to screen with in {settings.models}.")
-    missing = [str(path) for path in paths if not path.exists()]
+    missing = [str(path) for path in paths if not _exists(path)]
     if missing:
-        return _fail(f"No such file or folder: {', '.join(missing)}")
-    total = sum(1 for _ in _files(paths))
+        return _fail(f"No such file or folder, or none that may be seen: {', '.join(missing)}")
+    total = sum(1 for _ in _files(paths, out))
     if total == 0:
         return _fail(f"No files in {', '.join(map(str, paths))}.")
     try:
@@ -92,15 +93,15 @@ def _screen_all(
 def _rows(
     paths: list[Path], results: Results, model: ServedModel, settings: Settings
 ) -> Generator[Row | None, None, None]:
-    """A row about each file in order, None for one that was screened earlier."""
+    """A row about each file in order, None for one that has a row already."""
     budget = ByteBudget(settings.decoded_budget)
     limit = int(settings.body_limit)
     under_way: deque[Future[Row] | None] = deque()
     workers = ThreadPoolExecutor(settings.cores, thread_name_prefix="screening")
     try:
-        for path in _files(paths):
-            known = results.has(str(path))
-            under_way.append(None if known else workers.submit(_row, path, model, budget, limit))
+        for path in _files(paths, results.path):
+            new = results.claim(str(path))
+            under_way.append(workers.submit(_row, path, model, budget, limit) if new else None)
             if len(under_way) > 4 * settings.cores:
                 yield _result(under_way.popleft())
         while under_way:
@@ -115,7 +116,10 @@ def _result(future: Future[Row] | None) -> Row | None:
 
 def _row(path: Path, model: ServedModel, budget: ByteBudget, limit: int) -> Row:
     try:
-        size = path.stat().st_size
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            next(path.iterdir(), None)  # says why it cannot be looked into
+        size = status.st_size
         if size > limit:
             raise Problem(
                 UPLOAD_TOO_LARGE,
@@ -130,27 +134,46 @@ def _row(path: Path, model: ServedModel, budget: ByteBudget, limit: int) -> Row:
         return Row.refused(str(path), UNREADABLE, error.strerror or "It cannot be read.", model)
 
 
-def _files(paths: Iterable[Path]) -> Iterator[Path]:
-    """Every regular file in the paths, folder by folder, in an order that never changes."""
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def _files(paths: Iterable[Path], out: Path) -> Iterator[Path]:
+    """Every regular file in the paths but `out`, in an order that never changes.
+
+    A folder that cannot be looked into stands for what is in it.
+    """
+    own = out.resolve()
     for path in paths:
-        if path.is_dir():
-            yield from _below(path)
-        else:
-            yield path
+        for file in _below(path) if path.is_dir() else [path]:
+            if file.name != own.name or file.resolve() != own:
+                yield file
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries)
-    for name in names:
-        path = folder / name
-        if name.startswith(".") or name in _SKIPPED_FOLDERS:
+    try:
+        with os.scandir(folder) as listing:
+            entries = sorted(listing, key=lambda entry: entry.name)
+    except OSError:
+        yield folder
+        return
+    for entry in entries:
+        if entry.name.startswith(".") or entry.name in _SKIPPED_FOLDERS:
             continue
-        if path.is_dir():
-            if not path.is_symlink():  # a link could lead back here
-                yield from _below(path)
-        elif path.is_file():
-            yield path
+        if entry.is_dir(follow_symlinks=False):  # a link could lead back here
+            yield from _below(folder / entry.name)
+        elif _is_file(entry):
+            yield folder / entry.name
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # reading it will tell why
+        return True
 
 
 def _fail(message: str) -> int:

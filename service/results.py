@@ -124,9 +124,13 @@ class Results:
     ) -> None:
         self._file.close()
 
-    def has(self, path: str) -> bool:
-        """Whether there is a row about that file already."""
-        return hash(_one_line(path)) in self._known
+    def claim(self, path: str) -> bool:
+        """Takes on a file; false where there is a row about it, or it was taken on before."""
+        known = _key(_one_line(path))
+        if known in self._known:
+            return False
+        self._known.add(known)
+        return True
 
     def write(self, row: Row) -> None:
         """Adds a row; it is whole in the file, or cut off and dropped by the next run."""
@@ -151,14 +155,17 @@ class Results:
                     f"now is {self._model!r}. Write to another file, or begin it anew with "
                     "--fresh."
                 )
-            self._known.add(hash(values["path"]))
+            self._known.add(_key(values["path"]))
             self.earlier += 1
 
     def _read(self) -> Iterator[dict[str, str]]:
         with self.path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
             try:
-                yield from csv.DictReader(file) if self._csv else map(json.loads, file)
-            except ValueError as error:
+                for values in csv.DictReader(file) if self._csv else map(json.loads, file):
+                    if not isinstance(values, dict) or not isinstance(values.get("path"), str):
+                        raise ValueError("a line is no row")
+                    yield values
+            except (ValueError, csv.Error) as error:
                 raise ResultsInvalid(
                     f"{self.path} is damaged ({error}). Name another file, or begin anew with "
                     "--fresh."
@@ -174,6 +181,11 @@ class Results:
                 f"{self.path} was not written by this command, and is left as it is. Name another "
                 "file."
             )
+
+
+def _key(path: str) -> int:
+    """The same for a path however it is spelt, `images/a.png` or `./images/../images/a.png`."""
+    return hash(os.path.normpath(Path(path).absolute()))
 
 
 def _one_line(path: str) -> str:

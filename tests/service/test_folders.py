@@ -2,7 +2,10 @@
 
 import csv
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -169,3 +172,57 @@ def test_memory_is_given_back_as_when_serving(
     monkeypatch.setattr(folders, "keep_small_blocks", workers.append)
     screen_folders([images], tmp_path / "results.csv", settings, fresh=False)
     assert workers == [settings.cores]
+
+
+@pytest.mark.parametrize("name", ["results.csv", "results.jsonl"])
+def test_the_results_themselves_are_not_screened(
+    images: Path, settings: Settings, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(images)
+    for _ in range(2):
+        assert screen_folders([Path()], Path(name), settings, fresh=False) == 0
+        assert name not in {row["path"] for row in rows(images / name)}
+
+
+def test_a_file_that_is_named_twice_has_one_row(
+    images: Path, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    out = tmp_path / "results.csv"
+    again = [images / "b", Path("images"), Path("images/../images/a.png")]
+    for _ in range(2):
+        assert screen_folders([images, images, *again], out, settings, fresh=False) == 0
+        assert len(rows(out)) == 4
+
+
+def test_a_folder_that_cannot_be_looked_into_is_a_row(
+    images: Path, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(look: Callable[[Path], Any]) -> Callable[[Path], Any]:
+        def denied(path: Path) -> Any:
+            if path.name == "deep":
+                raise PermissionError(13, "Permission denied")
+            return look(path)
+
+        return denied
+
+    monkeypatch.setattr(os, "scandir", closed(os.scandir))
+    monkeypatch.setattr(Path, "iterdir", closed(Path.iterdir))
+    out = tmp_path / "results.csv"
+    assert screen_folders([images], out, settings, fresh=False) == 0
+    row = next(row for row in rows(out) if row["path"].endswith("deep"))
+    assert (row["problem"], row["detail"]) == ("unreadable-file", "Permission denied")
+    assert len(rows(out)) == 4
+
+
+def test_a_damaged_file_of_results_is_named(
+    images: Path, settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, damage in (("r.csv", "x" * 200_000), ("r.jsonl", '{"path": '), ("r.jsonl", "[]")):
+        out = tmp_path / name
+        screen_folders([images], out, settings, fresh=True)
+        whole = out.read_text()
+        out.write_text(f"{whole}{damage}\n")
+        assert screen_folders([images], out, settings, fresh=False) == 2
+        assert "--fresh" in capsys.readouterr().err
+        assert out.read_text().startswith(whole)
