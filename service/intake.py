@@ -11,8 +11,10 @@ from service.keys import HEADER
 from service.observation import observed
 from service.overlay import Drawing
 from service.problems import (
+    CORRUPT,
     NO_FILE,
     SEVERAL_FILES,
+    TRUNCATED,
     UNKNOWN_FIELD,
     UNSUPPORTED_FORMAT,
     UPLOAD_TOO_LARGE,
@@ -28,6 +30,8 @@ FORM_OVERHEAD: Final = 16 * 1024
 """Bytes that a form may add to its file: boundaries, headers, a key."""
 
 _ADVICE: Final = "With curl, send the file with: curl -F file=@image.jpeg URL"
+_DAMAGED: Final = (UNSUPPORTED_FORMAT, TRUNCATED, CORRUPT)
+"""What becomes of an image whose line ends were changed."""
 
 
 async def screen_upload(
@@ -117,13 +121,10 @@ async def _screen_raw(request: Request, body: bytes, drawing: Drawing | None) ->
     try:
         return await _screen(request, body, drawing)
     except Problem as problem:
-        if problem.kind is not UNSUPPORTED_FORMAT and not _is_curl_data(request):
+        damaged = problem.kind in _DAMAGED and _is_curl_data(request)
+        if problem.kind is not UNSUPPORTED_FORMAT and not damaged:
             raise
-        why = (
-            "`curl -d` and `--data` change line ends and so damage images. "
-            if _is_curl_data(request)
-            else ""
-        )
+        why = "`curl -d` and `--data` change line ends and so damage images. " if damaged else ""
         raise Problem(problem.kind, f"{problem.detail} {why}{_ADVICE}", problem.headers) from None
 
 

@@ -153,6 +153,13 @@ def test_curl_d_is_told_the_right_command(client: httpx.Client) -> None:
     assert "curl -F file=@" in response.json()["detail"]
 
 
+def test_curl_data_binary_is_not_blamed_for_what_is_wrong_otherwise(client: httpx.Client) -> None:
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    small = encode(tilted(1, 2, (20, 20)))
+    response = client.post("/predict", content=small, headers=headers)
+    assert "curl" not in expect(response, 422, "image-too-small").detail
+
+
 def test_the_body_limit_holds_with_and_without_a_length(start: Start) -> None:
     client = start(body_limit=4096)
     expect(client.post("/predict", content=bytes(60_000)), 413, "upload-too-large")
