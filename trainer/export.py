@@ -12,10 +12,11 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from shared.manifest import CHEST_XRAY_HEAD, PNEUMONIA_HEAD, VIRAL_HEAD
-from shared.preprocessing import INPUT_SIZE, scale
+from shared.manifest import CHEST_XRAY_HEAD, PNEUMONIA_HEAD, VIRAL_HEAD, Calibration
+from shared.preprocessing import INPUT_SIZE
+from trainer.calibration import calibrated
 from trainer.errors import TrainerError
-from trainer.inference import predict
+from trainer.inference import predict, run_keras
 
 if TYPE_CHECKING:
     import keras
@@ -83,7 +84,9 @@ def export_onnx(model: "keras.Model", path: Path) -> None:
     Raises:
         ExportError: The conversion failed.
     """
-    served = _served(model)
+    import keras
+
+    served = keras.Model(*_served(model))
     served(np.zeros((1, INPUT_SIZE, INPUT_SIZE, 1), np.float32))  # the export wants a first call
     try:
         with _quiet():
@@ -113,13 +116,12 @@ def check_equal(model: "keras.Model", path: Path, images: NDArray[np.uint8]) -> 
     Raises:
         ExportError: It is above 1e-4.
     """
-    exported = _sigmoid(predict(path, images).logits)
-    served = _served(model)
-    kept = []
-    for start in range(0, len(images), 32):
-        outputs = served(scale(images[start : start + 32]), training=False)
-        kept.append(np.asarray(_to_numpy(outputs["logits"])))
-    difference = float(np.abs(exported - _sigmoid(np.concatenate(kept))).max())
+    import keras
+
+    source, outputs = _served(model)
+    [logits] = run_keras(keras.Model(source, outputs["logits"]), images)
+    exported = predict(path, images).logits
+    difference = float(np.abs(_probability(exported) - _probability(logits)).max())
     if not difference <= TOLERANCE:
         raise ExportError(
             f"The exported network answers differently: probabilities differ by up to "
@@ -128,17 +130,15 @@ def check_equal(model: "keras.Model", path: Path, images: NDArray[np.uint8]) -> 
     return difference
 
 
-def _served(model: "keras.Model") -> "keras.Model":
-    """The same graph with the outputs that are served, by name."""
-    import keras
-
+def _served(model: "keras.Model") -> tuple[Any, dict[str, Any]]:
+    """The input and, by name, the outputs that are served."""
     outputs = named_outputs(model)
     if not outputs:
         return _adapted(model)
-    return keras.Model(model.inputs[0], {n: outputs[n] for n in _SERVED if n in outputs})
+    return model.inputs[0], {n: outputs[n] for n in _SERVED if n in outputs}
 
 
-def _adapted(model: "keras.Model") -> "keras.Model":
+def _adapted(model: "keras.Model") -> tuple[Any, dict[str, Any]]:
     """A network from elsewhere behind our input and output. For the export only: as it uses bare
     operations, it would not load again from an .h5."""
     import keras
@@ -153,7 +153,7 @@ def _adapted(model: "keras.Model") -> "keras.Model":
     answer = model(x, training=False)
     answer = answer[0] if isinstance(answer, (list, tuple)) else answer
     p = keras.ops.clip(answer[..., -1:], 1e-7, 1 - 1e-7)
-    return keras.Model(source, {"logits": keras.ops.log(p / (1 - p))})
+    return source, {"logits": keras.ops.log(p / (1 - p))}
 
 
 def _split_means(path: Path) -> None:
@@ -198,14 +198,8 @@ def _check_shapes(model: Any, path: Path) -> None:
         )
 
 
-def _sigmoid(x: NDArray[np.float32]) -> NDArray[np.float64]:
-    return np.asarray(0.5 * (1 + np.tanh(x.astype(np.float64) / 2)))
-
-
-def _to_numpy(tensor: Any) -> NDArray[np.float32]:
-    import keras
-
-    return np.asarray(keras.ops.convert_to_numpy(tensor))
+def _probability(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    return calibrated(logits, Calibration())
 
 
 @contextlib.contextmanager

@@ -26,12 +26,12 @@ from scipy.special import expit
 from sklearn.metrics import log_loss, roc_auc_score
 from tqdm import tqdm
 
-from shared.preprocessing import scale
 from trainer.batches import TrainingBatches
 from trainer.calibration import calibrated, fit_calibration
 from trainer.console import duration
 from trainer.dataset import Split
 from trainer.fused import fast_normalisation
+from trainer.inference import run_keras
 from trainer.network import build_network, training_view
 from trainer.recipe import Recipe
 
@@ -119,25 +119,18 @@ def fit_member(
     return FittedMember(shipped, state.history, state.best_epoch)
 
 
-def predict_logits(
-    model: keras.Model, images: NDArray[np.uint8], batch_size: int = 64
-) -> NDArray[np.float32]:
+def predict_logits(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The `logits` output for images of any number.
 
     Args:
         model: From `build_network`.
-        images: (N, 224, 224) uint8.
-        batch_size: Images a step.
+        images: (N, 224, 224) uint8, at least one.
 
     Returns:
         (N, 2) float32: pneumonia, viral given pneumonia.
     """
-    view = keras.Model(model.input, model.get_layer("logits").output)
-    parts = [
-        keras.ops.convert_to_numpy(view(scale(images[start : start + batch_size]), training=False))
-        for start in range(0, len(images), batch_size)
-    ]
-    return np.concatenate(parts) if parts else np.zeros((0, 2), np.float32)
+    [logits] = run_keras(keras.Model(model.input, model.get_layer("logits").output), images)
+    return logits
 
 
 class RunningAverage(keras.callbacks.Callback):  # type: ignore[misc]

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from shared.preprocessing import scale
 from trainer.export import named_outputs
+from trainer.inference import run_keras
 
 if TYPE_CHECKING:
     import keras
@@ -96,13 +96,10 @@ def randomised_maps(model: "keras.Model", images: NDArray[np.uint8], seed: int) 
     view = keras.Model(model.inputs[0], named_outputs(model)["activation_map"])
     try:
         model.set_weights([random.permutation(w.ravel()).reshape(w.shape) for w in learnt])
-        maps = [
-            keras.ops.convert_to_numpy(view(scale(images[i : i + 32]), training=False))
-            for i in range(0, len(images), 32)
-        ]
+        [maps] = run_keras(view, images)
     finally:
         model.set_weights(learnt)
-    return np.asarray(np.concatenate(maps)[..., 0], np.float32)
+    return np.asarray(maps[..., 0], np.float32)
 
 
 def similarity(first: Maps, second: Maps) -> NDArray[np.float64]:

@@ -1,14 +1,18 @@
-"""Run an exported network over many images, as the service runs it over one."""
+"""Run a network over many images: exported, as the service runs it over one, or still in Keras."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
 from shared.preprocessing import scale
+
+if TYPE_CHECKING:
+    import keras
 
 BATCH = 32  # images; about 200 MB at 224 px, more is not faster on a CPU
 
@@ -65,3 +69,30 @@ def predict(
         activation_map=whole["activation_map"][..., 0] if "activation_map" in whole else None,
         features=whole.get("features"),
     )
+
+
+def run_keras(
+    model: "keras.Model", images: NDArray[np.uint8], batch_size: int = 64
+) -> list[NDArray[np.float32]]:
+    """Every output of a Keras network, in batches.
+
+    Args:
+        model: From (N, 224, 224, 1) float32 in [0, 1].
+        images: (N, 224, 224) uint8, at least one.
+        batch_size: Images a step.
+
+    Returns:
+        (N, ...) for each output, in their order.
+    """
+    import keras
+
+    parts = [
+        [
+            keras.ops.convert_to_numpy(output)
+            for output in keras.tree.flatten(
+                model(scale(images[start : start + batch_size]), training=False)
+            )
+        ]
+        for start in range(0, len(images), batch_size)
+    ]
+    return [np.concatenate(column) for column in zip(*parts, strict=True)]

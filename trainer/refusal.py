@@ -19,9 +19,9 @@ from keras import layers
 from numpy.typing import NDArray
 from sklearn.covariance import LedoitWolf
 
-from shared.preprocessing import scale
 from trainer.augmentation import augment
 from trainer.dataset import Split
+from trainer.inference import run_keras
 from trainer.negatives import not_chest
 from trainer.network import combine, members_of
 from trainer.recipe import Recipe
@@ -77,7 +77,7 @@ def fit_refusal(
     )
     target = np.repeat(np.array([[1], [0]], np.float32), (len(views), len(pictures)), axis=0)
     head.fit(
-        _run(trunk, np.concatenate([views, pictures])),
+        run_keras(trunk, np.concatenate([views, pictures])),
         target,
         batch_size=64,
         epochs=epochs,
@@ -102,7 +102,7 @@ def attach(network: keras.Model, head: keras.Model, images: Grey, recipe: Recipe
     """
     pooled = network.get_layer("pooled").output
     chest = head(_maps(network, recipe))
-    [known] = _run(keras.Model(network.input, [pooled]), images)
+    [known] = run_keras(keras.Model(network.input, [pooled]), images)
     whiten = layers.Dense(known.shape[1], name="features", trainable=False)
     features = whiten(pooled)
     whiten.set_weights(_whitening(known))
@@ -157,20 +157,6 @@ def _hard_views(recipe: Recipe) -> Recipe:
     )
 
 
-def _run(model: keras.Model, images: Grey, batch_size: int = 64) -> list[Floats]:
-    """Every output of a model for images of any number, in batches."""
-    parts = [
-        [
-            keras.ops.convert_to_numpy(output)
-            for output in keras.tree.flatten(
-                model(scale(images[start : start + batch_size]), training=False)
-            )
-        ]
-        for start in range(0, len(images), batch_size)
-    ]
-    return [np.concatenate(column) for column in zip(*parts, strict=True)]
-
-
 def _whitening(known: Floats) -> list[Floats]:
     """Kernel (F, F) and bias (F,) after which the known features have mean 0 and covariance 1.
 
@@ -188,8 +174,8 @@ def _limits(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The two limits, from held-out chest X-rays only: what is refused by mistake is what is
     promised."""
-    plain = _run(model, images)
-    views = _run(model, augment(np.concatenate([images] * 4), rng, hard))
+    plain = run_keras(model, images)
+    views = run_keras(model, augment(np.concatenate([images] * 4), rng, hard))
     chest = np.concatenate([plain[3][:, 2], views[3][:, 2]])
     distance = np.sqrt(np.mean(np.square(plain[5]), axis=1))
     refusal = {
