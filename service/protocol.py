@@ -35,6 +35,7 @@ class CalmProtocol(HttpToolsProtocol):
     reader_seconds: float = 30.0
     _unread: asyncio.TimerHandle | None = None
     _head_bytes = 0
+    _since_body = 0
     _again = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -54,6 +55,7 @@ class CalmProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Bytes arrived."""
         self._unset_keepalive_if_required()
+        self._since_body += len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -67,6 +69,8 @@ class CalmProtocol(HttpToolsProtocol):
             self._head_bytes += len(data)
             if self._head_bytes > HEADERS_LIMIT:
                 self._refuse(Problem(HEADERS_TOO_LARGE, _HEADERS_DETAIL))
+        elif self._in_body and self._since_body > HEADERS_LIMIT:
+            self._close()  # trailers, or a chunk's extensions, of which nothing is made
 
     def on_message_begin(self) -> None:
         """A request begins; the wait for its headers begins anew."""
@@ -76,11 +80,17 @@ class CalmProtocol(HttpToolsProtocol):
         self._in_head, self._head_bytes = True, 0
         self._await(self._too_slow)
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header; a trailer is dropped (RFC 9110, section 6.5.1)."""
+        if self._in_head:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """The headers are here; the application reads the body, under its own deadlines."""
         if self._again:
             return
         self._in_head, self._in_body = False, True
+        self._since_body = 0
         self._deadline.cancel()
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if size > HEADERS_LIMIT:
@@ -90,6 +100,7 @@ class CalmProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """A piece of the upload."""
+        self._since_body = 0
         if not self.transport.is_closing():
             super().on_body(body)
 
@@ -115,12 +126,14 @@ class CalmProtocol(HttpToolsProtocol):
         9110, section 7.8), but httptools then skips the body. A second parser reads the same
         headers without the offer, unheard, and goes on from there.
         """
+        url = self.url
         kept = [pair for pair in self.headers if pair[0] not in (b"upgrade", b"connection")]
         lines = [b"%s: %s\r\n" % pair for pair in kept]
         self.parser = httptools.HttpRequestParser(self)
         self._again = True
         self.parser.feed_data(b"".join([b"POST / HTTP/1.1\r\n", *lines, b"\r\n"]))
         self._again = False
+        self.url = url
 
     def pause_writing(self) -> None:
         """The client does not read: it may do so for a while."""
@@ -143,8 +156,14 @@ class CalmProtocol(HttpToolsProtocol):
         self._deadline = self.loop.call_later(self.header_seconds, then)
 
     def _too_slow(self) -> None:
-        """Ends a wait for headers: with an answer where some have come, silently where none did."""
-        if self._head_bytes:
+        """Ends a wait for headers: with an answer where some have come, silently where none did.
+
+        While an earlier request is worked on, an answer would be taken for that one's: then the
+        connection ends after that one.
+        """
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+        elif self._head_bytes:
             detail = f"The headers did not arrive within {self.header_seconds:g} s."
             self._refuse(Problem(UPLOAD_TOO_SLOW, detail))
         else:

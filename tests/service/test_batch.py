@@ -14,7 +14,7 @@ from service import intake
 from service.answers import BatchLine
 from service.forms import FormReader
 from service.problems import TYPE_PREFIX
-from service.screening import Screening
+from service.screening import Screening, screen
 from tests.service.conftest import Start, wait_until
 from tests.service.test_refusals import expect
 from tests.service.tiny_bundle import NORMAL_LIKE, PNEUMONIA_LIKE
@@ -118,7 +118,6 @@ def test_nothing_is_screened_for_a_caller_who_hung_up(
 ) -> None:
     free = threading.Event()
     screened: list[int] = []
-    screen = intake.screen
 
     def wait_and_screen(*arguments: Any) -> Screening:
         screened.append(1)

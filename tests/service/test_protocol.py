@@ -5,11 +5,16 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
+from starlette.types import Scope
 
+from service import intake
+from service.edge import Edge
 from service.protocol import HEADERS_LIMIT
+from service.screening import Screening, screen
 from tests.service.conftest import Start, wait_until
 from tests.service.tiny_bundle import NORMAL_LIKE, PNEUMONIA_LIKE
 
@@ -170,3 +175,59 @@ def test_a_client_that_does_not_read_is_dropped(start: Start) -> None:
         time.sleep(3)
         connected.settimeout(30)
         assert len(answer(connected)) < 3_000_000
+
+
+@pytest.mark.parametrize(
+    "trailers",
+    [b"".join(b"X%d: a\r\n" % n for n in range(40_000)), b"X: " + b"a" * 400_000],
+    ids=["many", "long"],
+)
+def test_trailers_without_end_close_the_connection(client: httpx.Client, trailers: bytes) -> None:
+    chunks = b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n"
+    with connection(client) as connected:
+        begun = time.monotonic()
+        with contextlib.suppress(ConnectionError):
+            connected.sendall(HEAD + chunks + trailers)
+        assert answer(connected) == b""
+        assert time.monotonic() - begun < 8, "long before an upload is too slow"
+    assert client.get("/livez").status_code == 200
+
+
+def requests_seen(start: Start, monkeypatch: pytest.MonkeyPatch, sent: bytes) -> list[list[bytes]]:
+    """The names of the headers of each request, as the application sees them at its end."""
+    seen: list[list[bytes]] = []
+    note = Edge._note
+
+    def noting(self: Edge, scope: Scope, *rest: Any) -> None:
+        seen.append([name for name, _ in scope["headers"]])
+        note(self, scope, *rest)
+
+    monkeypatch.setattr(Edge, "_note", noting)
+    with connection(start(ready=False)) as connected:
+        connected.sendall(sent)
+        connected.recv(4096)
+    return seen
+
+
+def test_the_application_sees_each_header_once_and_no_trailer(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offer = b"Connection: Upgrade\r\nUpgrade: h2c\r\nTransfer-Encoding: chunked\r\n"
+    seen = requests_seen(start, monkeypatch, HEAD + offer + b"\r\n1\r\nx\r\n0\r\nX: y\r\n\r\n")
+    assert seen == [[b"host", b"connection", b"upgrade", b"transfer-encoding"]]
+
+
+def test_a_request_that_dawdles_takes_nothing_from_the_one_before(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slowly(*arguments: Any) -> Screening:
+        time.sleep(1)
+        return screen(*arguments)
+
+    monkeypatch.setattr(intake, "screen", slowly)
+    client = start(header_seconds=0.2)
+    with connection(client) as connected:
+        connected.sendall(HEAD + LENGTH + b"\r\n" + NORMAL_LIKE + b"GET /livez HTTP/1.1\r\nHo")
+        received = answer(connected)
+    assert received.startswith(b"HTTP/1.1 200")
+    assert received.count(b"HTTP/1.1") == 1
