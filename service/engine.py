@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from service.memory import return_free_memory
-from service.network import NetworkInvalid
 from service.served import NETWORK_FILE, ServedModel, load_bundle
 from shared.bundle import CURRENT_NAME, MANIFEST_NAME, BundleInvalid, current
 
@@ -55,15 +54,16 @@ class Engine:
             return
         self._seen = seen
         self.complaint = None
+        asked_for = None
         try:
             asked_for = self._asked_for()
             if asked_for is not None:
                 self._take_up(_load(asked_for))
                 return
-        except (BundleInvalid, NetworkInvalid, OSError) as refusal:
+        except Exception as refusal:  # noqa: BLE001 - a damaged model raises anything
             self._refuse(refusal)
         if self.model is None:
-            self._fall_back()
+            self._fall_back(asked_for)
 
     def _asked_for(self) -> Path | None:
         """What the models folder asks for: the bundle in `current`, or else the newest `.h5`.
@@ -96,15 +96,18 @@ class Engine:
 
     def _refuse(self, refusal: Exception) -> None:
         self.refused += 1
-        self.complaint = self.complaint or str(refusal)
-        log.error("model refused", extra={"reason": str(refusal)})
+        reason = str(refusal) or type(refusal).__name__
+        self.complaint = self.complaint or reason
+        log.error("model refused", extra={"reason": reason})
 
-    def _fall_back(self) -> None:
+    def _fall_back(self, refused: Path | None) -> None:
         """At start, with nothing usable asked for: the newest good bundle, or the shipped one."""
         for path in self._others():
+            if path == refused:
+                continue
             try:
                 self._take_up(_load(path))
-            except (BundleInvalid, NetworkInvalid, OSError) as refusal:
+            except Exception as refusal:  # noqa: BLE001 - a damaged model raises anything
                 self._refuse(refusal)
             else:
                 return

@@ -76,12 +76,13 @@ class OnnxNetwork:
         return Outputs(values[LOGITS], values.get(ACTIVATION_MAP), values.get(FEATURES))
 
 
-def warm_up(network: Network, heads: int) -> None:
+def warm_up(network: Network, heads: int, heatmap: bool = False) -> None:
     """Runs the network on images it must cope with: black, white and noise.
 
     Args:
         network: What to try.
         heads: How many logits there must be.
+        heatmap: Whether there must be an activation map.
 
     Raises:
         NetworkInvalid: It fails, answers with another shape, or with anything but finite numbers.
@@ -96,6 +97,8 @@ def warm_up(network: Network, heads: int) -> None:
             raise NetworkInvalid(
                 f"the network gives {outputs.logits.shape} logits, not (1, {heads})"
             )
+        if heatmap and (outputs.activation_map is None or outputs.activation_map.ndim != 4):
+            raise NetworkInvalid("the network gives no activation map for the heatmap it promises")
         given = (outputs.logits, outputs.activation_map, outputs.features)
         if not all(np.isfinite(values).all() for values in given if values is not None):
             raise NetworkInvalid(

@@ -40,5 +40,5 @@ def load_bundle(path: Path) -> ServedModel:
     """
     bundle = open_bundle(path)
     network = OnnxNetwork(bundle.read(NETWORK_FILE))
-    warm_up(network, len(bundle.manifest.heads))
+    warm_up(network, len(bundle.manifest.heads), bundle.manifest.heatmap)
     return ServedModel(network, bundle.manifest, bundle.manifest.files[NETWORK_FILE], path)

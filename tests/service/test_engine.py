@@ -4,9 +4,12 @@ import shutil
 from pathlib import Path
 
 import httpx
+import onnx
 import pytest
 
+from service import engine as module
 from service.engine import Engine
+from service.served import ServedModel, load_bundle
 from shared.manifest import Draft
 from tests.service.conftest import Start, wait_until
 from tests.service.tiny_bundle import NORMAL_LIKE, publish_tiny, tiny_draft, tiny_network
@@ -99,6 +102,37 @@ def test_a_repaired_bundle_is_taken_up(models: Path, engine: Engine) -> None:
     engine.look()
     assert version(engine) == new.name
     assert engine.complaint is None
+
+
+def test_a_network_without_the_heatmap_it_promises_is_never_served(
+    models: Path, engine: Engine
+) -> None:
+    good = version(engine)
+    graph = onnx.load_from_string(tiny_network())
+    del graph.graph.output[1]
+    publish_tiny(models, network=graph.SerializeToString())
+    engine.look()
+    assert version(engine) == good
+    assert "activation map" in (engine.complaint or "")
+
+
+def test_whatever_loading_fails_with_another_model_is_served(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = (models / "current").read_text().strip()
+    bad = publish_tiny(models, tiny_draft(threshold=0.3))
+
+    def load(path: Path) -> ServedModel:
+        if path == bad:
+            raise RecursionError
+        return load_bundle(path)
+
+    monkeypatch.setattr(module, "load_bundle", load)
+    engine = Engine(models, default=models / "default")
+    engine.look()
+    assert version(engine) == good
+    assert engine.complaint == "RecursionError"
+    assert engine.refused == 1, "what is refused is not tried a second time"
 
 
 def test_at_start_the_last_good_bundle_stands_in_for_a_bad_one(models: Path) -> None:
