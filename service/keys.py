@@ -20,7 +20,7 @@ class Keys:
         """Takes keys, each plain or as `sha256:<64 hexadecimal digits>`.
 
         Raises:
-            SettingsInvalid: A hash has another length.
+            SettingsInvalid: A key is not of printable ASCII, or a hash has another length.
         """
         self._digests = [_digest(key) for key in keys]
 
@@ -29,7 +29,7 @@ class Keys:
         """Takes the keys of `XRAY_API_KEYS` and of the file that `XRAY_API_KEYS_FILE` names.
 
         Raises:
-            SettingsInvalid: The file cannot be read or holds no key, or a hash is malformed.
+            SettingsInvalid: The file cannot be read or holds no key, or a key is malformed.
         """
         keys = list(settings.api_keys)
         if settings.api_keys_file is not None:
@@ -67,6 +67,11 @@ class Keys:
 
 
 def _digest(key: str) -> bytes:
+    if not (key.isascii() and key.isprintable()):
+        raise SettingsInvalid(
+            "an API key has a character outside printable ASCII, which the header "
+            f"{HEADER} does not carry from every program; choose letters, digits and signs of ASCII"
+        )
     if not key.startswith(_HASHED):
         return hashlib.sha256(key.encode()).digest()
     try:

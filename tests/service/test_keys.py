@@ -70,6 +70,13 @@ def test_a_malformed_hash_stops_the_start(key: str) -> None:
         Keys([key])
 
 
+@pytest.mark.parametrize("key", ["clé", "ключ", "two\nlines"])
+def test_a_key_that_no_header_carries_stops_the_start(key: str) -> None:
+    with pytest.raises(SettingsInvalid, match="ASCII") as invalid:
+        Keys([key])
+    assert key not in str(invalid.value)
+
+
 def test_a_missing_or_empty_key_file_stops_the_start(tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("# nothing yet\n")
     for name in ("missing", "empty"):
