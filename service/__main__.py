@@ -16,7 +16,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs the command that the arguments name.
 
     Returns:
-        The exit code: 0; 2 where settings, arguments or files are wrong; 130 after Ctrl-C.
+        The exit code: 0; 2 where settings, arguments or files are wrong; 130 where
+        Ctrl-C stopped `screen`. A server that is told to stop ends with 0.
     """
     chosen = _parser().parse_args(arguments)
     try:
