@@ -1,5 +1,7 @@
 """The page: `GET /`, the same with an answer where scripts are off (`POST /`), and its files."""
 
+import asyncio
+
 from fastapi import APIRouter, Request, Response
 
 from service.edge import POLICY
@@ -7,6 +9,7 @@ from service.intake import screen_upload
 from service.overlay import Drawing
 from service.problems import NOT_FOUND, Problem
 from service.resources import resources
+from service.screening import Screening
 from service.web.assets import Asset, asset, build, static_files
 from service.web.languages import Language, choose, languages
 from service.web.rendering import HTML, blank_page, page
@@ -37,13 +40,13 @@ async def answer(request: Request) -> Response:
     try:
         screening = await screen_upload(request, drawing=Drawing.OVERLAY, key_field=True)
     except Problem as problem:
-        html = page(language, *_setting(request), problem=problem)
-        response = _send(request, asset(html.encode(), HTML), "no-store")
+        thing = await asyncio.to_thread(_answered, language, *_setting(request), problem=problem)
+        response = _send(request, thing, "no-store")
         response.status_code = problem.kind.status
         response.headers.update(problem.headers)
         return response
-    html = page(language, *_setting(request), screening=screening)
-    return _send(request, asset(html.encode(), HTML), "no-store")
+    thing = await asyncio.to_thread(_answered, language, *_setting(request), screening=screening)
+    return _send(request, thing, "no-store")
 
 
 @router.api_route("/static/{path:path}", methods=["GET", "HEAD"])
@@ -55,6 +58,19 @@ async def static(request: Request, path: str) -> Response:
         raise Problem(NOT_FOUND, "The page has no such file. Reload the page.")
     keep = "public, max-age=31536000, immutable" if version == build() else "no-cache"
     return _send(request, file, keep)
+
+
+def _answered(
+    language: Language,
+    limit: int,
+    key_asked: bool,
+    manifest: Manifest | None,
+    screening: Screening | None = None,
+    problem: Problem | None = None,
+) -> Asset:
+    """The page with an answer or a problem in it; a picture takes tens of milliseconds."""
+    html = page(language, limit, key_asked, manifest, screening, problem)
+    return asset(html.encode(), HTML)
 
 
 def _send(request: Request, thing: Asset, caching: str) -> Response:

@@ -47,8 +47,7 @@ def blank_page(tag: str, limit: int, key_asked: bool, manifest: Manifest | None)
         key_asked: Whether the service asks for an access key.
         manifest: The model's, if one is loaded: its figures are shown.
     """
-    figures = None if key_asked else _figures(manifest)
-    return _blank_page(tag, limit, key_asked, figures)
+    return _blank_page(tag, limit, key_asked, _figures(manifest))
 
 
 @lru_cache(maxsize=64)

@@ -1,17 +1,22 @@
 """The page over HTTP: what a browser may keep, what it is told, what the form answers."""
 
+import asyncio
 import gzip
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from service.routes import page as routes
+from service.web import rendering
 from service.web.assets import build, static_files
 from service.web.rendering import blank_page
 from tests.e2e.page import model
 from tests.e2e.page.server import PATIENCE, serving
+from tests.service.conftest import Start
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +162,29 @@ def test_the_figures_of_the_model_are_in_the_page(client: httpx.Client) -> None:
     assert "85.7%" in html
     assert "Measured on test images" in html
     assert "test: no images, a model for tests" in html
+
+
+def test_the_figures_are_shown_where_a_key_is_asked_too(start: Start, tmp_path: Path) -> None:
+    model.publish_page_model(tmp_path)
+    assert "96.4%" in start(models=tmp_path, api_keys=("key",)).get("/?lang=en").text
+
+
+def test_the_answer_is_drawn_beside_what_else_is_served(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[bool] = []
+
+    def drawing(*arguments: Any) -> str:
+        with pytest.raises(RuntimeError):  # as there is no loop that would stand still
+            asyncio.get_running_loop()
+        drawn.append(True)
+        return rendering.page(*arguments)
+
+    monkeypatch.setattr(routes, "page", drawing)
+    client = start()
+    for image in (model.encoded(model.xray()), b"no picture"):
+        assert "<html" in client.post("/", files={"file": ("x.png", image)}).text
+    assert drawn == [True, True]
 
 
 def test_the_page_does_not_wait_for_a_model() -> None:
