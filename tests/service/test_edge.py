@@ -4,16 +4,20 @@ import io
 import json
 import logging
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from starlette.types import Scope
 
-from service import screening
-from service.edge import SECURITY_HEADERS
+from service import intake, screening
+from service.edge import SECURITY_HEADERS, Edge
 from service.logs import set_up_logs
+from service.observation import Observation
 from tests.service.conftest import Start
 from tests.service.test_refusals import expect
 from tests.service.tiny_bundle import NORMAL_LIKE, PNEUMONIA_LIKE, encode, tilted
@@ -131,6 +135,31 @@ def test_metrics_count_outcomes_stages_and_refusals(start: Start) -> None:
         assert line in text
     assert 'xray_model_info{sha256="' in text
     assert "a-path-of-many" not in text
+
+
+def test_what_a_worker_notes_after_the_answer_changes_nothing(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log line could fail half-way otherwise: it goes through the stages at that moment."""
+    noted: list[Observation] = []
+    done = threading.Event()
+    note = Edge._note
+
+    def noting(self: Edge, scope: Scope, observation: Observation, *rest: Any) -> None:
+        noted.append(observation)
+        note(self, scope, observation, *rest)
+
+    def late(*arguments: Any) -> None:
+        time.sleep(0.5)
+        arguments[-1]["infer"] = 1.0
+        done.set()
+
+    client = start(answer_seconds=0.1)
+    monkeypatch.setattr(Edge, "_note", noting)
+    monkeypatch.setattr(intake, "screen", late)
+    expect(client.post("/predict", content=NORMAL_LIKE), 503, "took-too-long")
+    assert done.wait(30)
+    assert set(noted[0].stages) == {"read", "queue"}
 
 
 def test_a_person_at_a_terminal_reads_text() -> None:
