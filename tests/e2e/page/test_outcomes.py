@@ -202,8 +202,9 @@ def test_a_service_that_is_gone_can_be_tried_again(
         assert driver.outcome() == "normal"
 
 
+@pytest.mark.parametrize("wrong", ["wrong", "ключ"], ids=["wrong", "no header carries it"])
 def test_the_key_is_asked_for_and_kept_in_memory_only(
-    open_page: OpenPage, models: Path, pictures: dict[str, Path]
+    open_page: OpenPage, models: Path, pictures: dict[str, Path], wrong: str
 ) -> None:
     with serving(models, api_keys="a-long-secret-key") as url:
         driver = open_page(url=url)
@@ -212,7 +213,7 @@ def test_the_key_is_asked_for_and_kept_in_memory_only(
         dialog = page.get_by_role("dialog", name="This service asks for an access key")
         expect(dialog).to_be_visible()
         expect(page.locator("#key-value")).to_be_focused()
-        page.keyboard.type("wrong")
+        page.keyboard.type(wrong)
         page.keyboard.press("Enter")
         expect(dialog).to_contain_text("The access key is missing or wrong")
         page.keyboard.type("a-long-secret-key")

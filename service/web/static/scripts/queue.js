@@ -48,13 +48,16 @@ export class Queue {
   async run() {
     if (this.#running) return;
     this.#running = true;
-    for (let item; (item = this.#session.items.find(({ status }) => status === "waiting")); ) {
-      const stop = new AbortController();
-      this.#stops.set(item.id, stop);
-      await this.#check(item, stop.signal);
-      this.#stops.delete(item.id);
+    try {
+      for (let item; (item = this.#session.items.find(({ status }) => status === "waiting")); ) {
+        const stop = new AbortController();
+        this.#stops.set(item.id, stop);
+        await this.#check(item, stop.signal);
+        this.#stops.delete(item.id);
+      }
+    } finally {
+      this.#running = false;
     }
-    this.#running = false;
   }
 
   async #check(item, signal) {

@@ -42,7 +42,11 @@ export function upload(file, { key, onSent, signal }) {
     signal.addEventListener("abort", () => request.abort());
     request.open("POST", "predict?heatmap=true");
     request.setRequestHeader("Content-Type", file.type || "application/octet-stream");
-    if (key) request.setRequestHeader("X-API-Key", key);
+    try {
+      if (key) request.setRequestHeader("X-API-Key", key);
+    } catch { // a character that no header carries: no service has such a key
+      return resolve({ status: 401, body: { type: "key-required" }, retryAfter: 0 });
+    }
     alive();
     request.send(file);
   });
