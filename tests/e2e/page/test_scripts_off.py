@@ -79,3 +79,16 @@ def test_scripts_that_never_arrive_leave_a_form_that_works(
     _send(driver, pictures["pneumonia"])  # waits for the button, which comes after five seconds
     assert driver.text(".served .label") == "Signs of pneumonia"
     assert driver.violations() == []
+
+
+def test_the_form_takes_over_where_the_words_do_not_come(
+    open_page: OpenPage, pictures: dict[str, Path]
+) -> None:
+    driver = open_page()
+    driver.page.route("**/locales/*.json", lambda route: route.abort())
+    driver.page.reload()
+    driver.page.wait_for_selector("html:not(.scripted)")
+    driver.until("!document.querySelector('#file').multiple")
+    _send(driver, pictures["pneumonia"])
+    assert driver.text(".served .label") == "Signs of pneumonia"
+    assert driver.complaints == []

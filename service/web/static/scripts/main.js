@@ -22,14 +22,22 @@ const queue = new Queue(session, { shrinkAll: () => byId("shrink").checked, askK
 document.documentElement.classList.add("scripted");
 byId("retry").addEventListener("click", () => queue.again(session.current));
 
-const words = speak(document.documentElement.lang);
+const language = document.documentElement.lang;
+const silent = new AbortController();
+
+/** Ends in true once there are words. Where they never come, the page works as where scripts are off. */
+const words = speak(language).catch(() => speak(language)).then(() => true, () => {
+  silent.abort();
+  document.documentElement.classList.remove("scripted");
+  return false;
+});
 
 listen(async (files) => {
-  await words;
+  if (!(await words)) return;
   if (!session.add(files).length) return;
   byId("current").focus({ preventScroll: true });
   queue.run();
-});
+}, silent.signal);
 
 session.addEventListener("select", () => {
   drawSession();
@@ -126,5 +134,4 @@ function actions(item) {
   return laterHelps(item.problem) ? [button("work.retry", () => queue.again(item), "primary")] : [];
 }
 
-await words;
-readFigures();
+if (await words) readFigures();
