@@ -258,6 +258,13 @@ def _check_limits(image: ImageFile, data: bytes) -> None:
                 f"The TIFF file has tiles of {tile / 1e6:.1f} million pixels; {limit}. "
                 "Export the image as PNG or JPEG and send that.",
             )
+    if isinstance(image, BmpImagePlugin.BmpImageFile) and image.tile[0].codec_name == "bmp_rle":
+        # Pillow decodes these in Python, a byte at a time: seconds in which no other thread runs.
+        raise ImageRefused(
+            RefusalReason.UNSUPPORTED_FORMAT,
+            "This BMP file is compressed (run lengths), which is not read; other BMP files are. "
+            "Export the image as PNG or JPEG and send that.",
+        )
     if (
         isinstance(image, JpegImagePlugin.JpegImageFile)
         and has_several_scans(image, data)

@@ -150,6 +150,18 @@ def test_a_png_of_very_much_text_is_refused() -> None:
     assert "text" in refusal.detail
 
 
+@pytest.mark.parametrize(("bits", "compression"), [(8, 1), (4, 2)])
+def test_a_bmp_of_run_lengths_is_refused(bits: int, compression: int) -> None:
+    rows = b"\xc8\x00\0\0" * 200 + b"\0\1"
+    palette = bytes(4 << bits)
+    start = 54 + len(palette)
+    data = b"BM" + struct.pack("<IHHI", start + len(rows), 0, 0, start)
+    data += struct.pack("<IiiHHIIiiII", 40, 200, 200, 1, bits, compression, len(rows), 0, 0, 0, 0)
+    refusal = refused(data + palette + rows)
+    assert refusal.reason == "unsupported_format"
+    assert "BMP" in refusal.detail
+
+
 def test_a_sequential_jpeg_of_very_many_scans_is_refused() -> None:
     data = encode(GREY.convert("RGB"), "JPEG")
     empty_scan = b"\xff\xda\0\x08\x01\x01\0\0\x3f\0"  # of one component
