@@ -110,6 +110,10 @@ class Batch:
             await self._answers.put(failure)
             await self._answers.put(None)
 
+    def _done(self, task: asyncio.Task[Line]) -> None:
+        self._tasks.discard(task)
+        self._upload.under_way -= 1
+
     def _stop(self) -> None:
         """Drops what is not answered yet: nobody waits for it any more."""
         for task in self._tasks:
@@ -124,9 +128,10 @@ class Batch:
             )
         await self._slots.acquire()
         index, self._count = self._count, self._count + 1
+        self._upload.under_way += 1
         task = asyncio.create_task(self._answer(index, part))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
         await self._answers.put(task)
 
     async def _answer(self, index: int, part: Part) -> Line:

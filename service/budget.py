@@ -11,11 +11,13 @@ class ByteBudget:
     Attributes:
         total: How many bytes there are to take, all together.
         taken: How many are taken now.
+        stuck: Who waits for bytes without anything of its own about to be given back, if anyone.
     """
 
     def __init__(self, total: int) -> None:
         self.total = total
         self.taken = 0
+        self.stuck: object = None
         self._room = threading.Condition()
 
     def try_take(self, amount: int) -> bool:

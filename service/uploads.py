@@ -28,7 +28,12 @@ _CLOSE: Final = {"Connection": "close"}
 
 
 class Upload:
-    """A request's body, chunk by chunk. A context: at its end the memory budget is given back."""
+    """A request's body, chunk by chunk. A context: at its end the memory budget is given back.
+
+    Attributes:
+        received: Bytes that have arrived.
+        under_way: Files of it that are whole and will be released, which the reader of many counts.
+    """
 
     def __init__(
         self, request: Request, limit: int, budget: ByteBudget, settings: Settings, files: int = 1
@@ -53,6 +58,7 @@ class Upload:
         self._held = 0
         self._waited = 0.0
         self.received = 0
+        self.under_way = 0
         announced = request.headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > limit:
             raise self._too_large(int(announced))
@@ -127,17 +133,37 @@ class Upload:
             self._waited += perf_counter() - start
 
     async def _take_memory(self, amount: int) -> None:
-        tries = 1 if self._files == 1 else math.ceil(self._settings.answer_seconds / _PAUSE)
-        for _ in range(tries):
-            if self._budget.try_take(amount):
-                return
-            await asyncio.sleep(_PAUSE)
+        if self._budget.try_take(amount):
+            return
+        if self._files > 1 and await self._wait_for_memory(amount):
+            return
         raise Problem(
             OVERLOADED,
             "Too many uploads are in memory at this moment. Nothing is wrong with the request: "
             "send it again after the number of seconds that Retry-After gives.",
             {"Retry-After": "1"},
         )
+
+    async def _wait_for_memory(self, amount: int) -> bool:
+        """Waits while something comes free: of this upload's own files, or of others.
+
+        Of the uploads that hold nothing but a piece of a file, one may wait. Two would wait for
+        each other.
+        """
+        budget = self._budget
+        try:
+            for _ in range(math.ceil(self._settings.answer_seconds / _PAUSE)):
+                if not self.under_way:
+                    budget.stuck = budget.stuck or self
+                    if budget.stuck is not self:
+                        return False
+                await asyncio.sleep(_PAUSE)
+                if budget.try_take(amount):
+                    return True
+            return False
+        finally:
+            if budget.stuck is self:
+                budget.stuck = None
 
     def _note(self) -> None:
         observation = observed(self._request.scope)

@@ -101,3 +101,23 @@ def test_a_caller_who_hangs_up_is_noticed() -> None:
 
     with pytest.raises(ClientGone):
         read(receive)
+
+
+def test_uploads_of_many_files_do_not_wait_for_each_other_for_ever() -> None:
+    """Each holds a piece of a file and needs more than is left: all but one give way."""
+    budget = ByteBudget(BUDGET)
+
+    async def upload() -> int:
+        pieces = arriving(*[bytes(1000)] * 8, pause=0.001)
+        settings = Settings(answer_seconds=2)
+        with Upload(request(pieces), BUDGET, budget, settings, files=2) as upload:
+            return len(await upload.whole())
+
+    async def run() -> list[int | BaseException]:
+        return await asyncio.gather(*(upload() for _ in range(3)), return_exceptions=True)
+
+    outcomes = asyncio.run(run())
+    assert outcomes.count(8000) == 1
+    refusals = [outcome for outcome in outcomes if isinstance(outcome, Problem)]
+    assert [refusal.kind for refusal in refusals] == [OVERLOADED] * 2
+    assert budget.taken == 0
