@@ -12,7 +12,7 @@ from starlette.requests import Request
 from service.answers import Answer
 from service.capacity import ClientGone
 from service.forms import FormReader, Part
-from service.intake import FIELD, FORM_OVERHEAD, screen_bytes, within_limit
+from service.intake import FIELD, screen_bytes, within_limit
 from service.network import NetworkInvalid
 from service.observation import observed
 from service.problems import (
@@ -25,6 +25,7 @@ from service.problems import (
     describe,
 )
 from service.resources import resources
+from service.settings import FORM_OVERHEAD
 from service.uploads import Upload
 
 Line = dict[str, Any]

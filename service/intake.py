@@ -22,12 +22,11 @@ from service.problems import (
 )
 from service.resources import Resources, resources
 from service.screening import Screening, screen
+from service.settings import FORM_OVERHEAD
 from service.uploads import Upload
 
 FIELD: Final = "file"
 KEY_FIELD: Final = "key"
-FORM_OVERHEAD: Final = 16 * 1024
-"""Bytes that a form may add to its file: boundaries, headers, a key."""
 
 _ADVICE: Final = "With curl, send the file with: curl -F file=@image.jpeg URL"
 _DAMAGED: Final = (UNSUPPORTED_FORMAT, TRUNCATED, CORRUPT)

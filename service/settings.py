@@ -19,6 +19,9 @@ PREFIX = "XRAY_"
 ROOT = Path(__file__).resolve().parent.parent
 
 MIB = 1024 * 1024
+FORM_OVERHEAD = 16 * 1024
+"""Bytes that a form may add to its file: boundaries, headers, a key."""
+
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Words = Annotated[tuple[str, ...], NoDecode]
 
@@ -143,6 +146,20 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
             name = "XRAY_PORT, or PORT" if name == "XRAY_PORT" else name
             shown = "" if "API_KEYS" in name else f" (got {str(error['input'])[:80]!r})"
             complaints.append(f"{name}: {error['msg'].removeprefix('Value error, ')}{shown}")
+    else:
+        complaints += _conflicts(settings)
     if complaints:
         raise SettingsInvalid("\n".join(complaints))
     return settings
+
+
+def _conflicts(settings: Settings) -> list[str]:
+    """What is wrong with settings that are right one by one."""
+    needed = settings.body_limit + FORM_OVERHEAD
+    if settings.body_budget >= needed:
+        return []
+    return [
+        f"XRAY_BODY_BUDGET: {settings.body_budget} bytes have no room for one upload of "
+        f"XRAY_BODY_LIMIT ({settings.body_limit} bytes, and a form around it); set it to {needed} "
+        "or more, or the limit lower"
+    ]

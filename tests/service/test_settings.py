@@ -65,6 +65,14 @@ def test_a_wrong_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str, valu
         read_settings()
 
 
+def test_memory_that_no_upload_fits_in_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XRAY_BODY_LIMIT", "44MiB")
+    with pytest.raises(SettingsInvalid, match="XRAY_BODY_BUDGET"):
+        read_settings()
+    monkeypatch.setenv("XRAY_BODY_BUDGET", "45MiB")
+    assert read_settings().body_limit == 44 * 2**20
+
+
 def test_all_complaints_come_at_once_and_keys_are_not_shown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
