@@ -157,6 +157,7 @@ class Batch:
             self._slots.release()
 
     def _bad(self, index: int, problem: Problem) -> Line:
+        self._shared.metrics.refused(problem.kind.slug)
         told = describe(problem, self._request.scope["path"], self._request_id)
         return {"index": index, "answer": None, "problem": told}
 

@@ -53,16 +53,20 @@ async def screen_upload(
     is_form = content_type.lower().startswith("multipart/")
     if key_field and not is_form:  # nothing in the body can bring the key
         shared.keys.check(request.headers.get(HEADER))
-    shared.model()
-    with shared.capacity.place() as place:
-        limit = shared.settings.body_limit + FORM_OVERHEAD
-        with Upload(request, limit, shared.bodies, shared.settings) as upload:
-            body = await upload.whole()
-            place.arrived()
-            if is_form:
-                body = _from_form(content_type, body, shared, key_field)
-                return await _screen(request, body, drawing)
-            return await _screen_raw(request, body, drawing)
+    try:
+        shared.model()
+        with shared.capacity.place() as place:
+            limit = shared.settings.body_limit + FORM_OVERHEAD
+            with Upload(request, limit, shared.bodies, shared.settings) as upload:
+                body = await upload.whole()
+                place.arrived()
+                if is_form:
+                    body = _from_form(content_type, body, shared, key_field)
+                    return await _screen(request, body, drawing)
+                return await _screen_raw(request, body, drawing)
+    except Problem as problem:
+        shared.metrics.refused(problem.kind.slug)
+        raise
 
 
 async def screen_bytes(
@@ -92,17 +96,14 @@ async def screen_bytes(
         taken["queue"] = perf_counter() - submitted
         return screen(shared.model(), image, shared.decoded, drawing, taken)
 
-    label = reason = None
+    label = None
     try:
         screening = await shared.capacity.run(work, shared.settings.answer_seconds, hang_up)
         label = screening.label
         return screening
-    except Problem as problem:
-        reason = problem.kind.slug
-        raise
     finally:
         stages.update(taken)
-        shared.metrics.screened(stages, label, reason)
+        shared.metrics.screened(stages, label)
 
 
 async def _screen(request: Request, image: bytes, drawing: Drawing | None) -> Screening:

@@ -86,14 +86,16 @@ class Metrics:
             self._by_route[route, outcome] = found
         return found
 
-    def screened(self, stages: dict[str, float], label: str | None, reason: str | None) -> None:
-        """Counts one image: its stages, and its label or the reason for which it was refused."""
+    def screened(self, stages: dict[str, float], label: str | None) -> None:
+        """Counts one image that was to be worked on: its stages, and its label if it has one."""
         for stage in SCREENING_STAGES & stages.keys():
             self._stages[stage].observe(stages[stage])
         if label is not None:
             self._screenings.labels(label).inc()
-        if reason is not None:
-            self._refusals.labels(reason).inc()
+
+    def refused(self, reason: str) -> None:
+        """Counts one image that was not answered, by the slug of its problem."""
+        self._refusals.labels(reason).inc()
 
     def expose(self) -> bytes:
         """Everything, in Prometheus' text format."""

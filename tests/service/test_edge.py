@@ -116,19 +116,22 @@ def test_nothing_of_an_upload_reaches_log_or_disk(
 
 
 def test_metrics_count_outcomes_stages_and_refusals(start: Start) -> None:
-    client = start()
+    client = start(body_limit=50_000)
     for content in (NORMAL_LIKE, PNEUMONIA_LIKE, PNEUMONIA_LIKE, b"text"):
         client.post("/predict", content=content)
+    client.post("/predict", content=bytes(90_000))
+    client.post("/predict/batch", files=[("file", b"text"), ("file", bytes(60_000))])
     client.get("/a-path-of-many")
     text = client.get("/metrics").text
     for line in (
         'xray_requests_total{outcome="answered",route="/predict"} 3.0',
         'xray_requests_total{outcome="unsupported-format",route="/predict"} 1.0',
         'xray_requests_total{outcome="not-found",route="other"} 1.0',
-        'xray_refusals_total{reason="unsupported-format"} 1.0',
+        'xray_refusals_total{reason="unsupported-format"} 2.0',
+        'xray_refusals_total{reason="upload-too-large"} 2.0',
         'xray_screenings_total{label="PNEUMONIA"} 2.0',
         'xray_stage_seconds_count{stage="infer"} 3.0',
-        'xray_stage_seconds_count{stage="read"} 4.0',
+        'xray_stage_seconds_count{stage="read"} 5.0',
         "xray_queue_depth 0.0",
         "xray_ready 1.0",
     ):
