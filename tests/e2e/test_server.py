@@ -133,6 +133,7 @@ def test_a_new_bundle_is_taken_up_under_load_without_a_failure(
         callers = [threading.Thread(target=load) for _ in range(4)]
         for caller in callers:
             caller.start()
+        wait_until(lambda: bool(versions))
         for step in range(3):
             new = publish_tiny(models, tiny_draft(threshold=0.3 + step / 10)).name
             wait_until(lambda new=new: new in versions)  # type: ignore[misc]
