@@ -54,7 +54,7 @@ def parse_rule(text: str) -> tuple[str, float | None]:
 def choose_operating_point(
     probabilities: Probabilities,
     labels: Labels,
-    rule: str = "fixed=0.4",
+    rule: str = "balanced",
     rule_out: float = 0.99,
     rule_in: float = 0.99,
     patients: list[str] | None = None,

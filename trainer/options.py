@@ -30,9 +30,10 @@ class Options:
         0.1, "share of the training images, 0 to 0.5", "held out by patient"
     )
     holdout: str = knob(
-        "plain",
+        "ends",
         " | ".join(HOLDOUTS),
-        "who validates: patients like the others, or those most unlike the rest",
+        "who validates: patients like the others, or those most unlike the rest; "
+        "plain where ends or late are asked for and no patient has a number",
     )
     limit: int = knob(0, "images of each class; 0: all", "a quick try on a part of the data")
     refusal_images: int = knob(
@@ -41,14 +42,14 @@ class Options:
         "to learn what is no chest X-ray",
     )
     calibration: str = knob(
-        "temperature", " | ".join(CALIBRATIONS), "probabilities that mean what they say"
+        "temperature+bias", " | ".join(CALIBRATIONS), "probabilities that mean what they say"
     )
     prevalence: float = knob(
         0.5,
         "share of pneumonia, 0 to 1; 0: as among the validation images; unused without calibration",
         "what the probabilities assume; the network learns from as many of each class",
     )
-    rule: str = knob("fixed=0.4", RULES_HELP, "how the decision threshold is chosen on validation")
+    rule: str = knob("balanced", RULES_HELP, "how the decision threshold is chosen on validation")
     rule_out: float = knob(
         0.99, "sensitivity, 0 to 1", "below the uncertain band lie only so few pneumonias"
     )

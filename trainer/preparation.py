@@ -69,7 +69,8 @@ def prepare(data: Path, work: Path, options: Options, test: bool) -> Prepared:
 
 
 def _hold_out(whole: Split, options: Options) -> tuple[Indices, Indices]:
-    if options.stress is None:
+    unnumbered = not any(patient[-1:].isdigit() for patient in whole.patients)
+    if options.stress is None or (unnumbered and options.stress in ("late", "ends")):
         return validation_split(whole, options.validation_share, options.seed)
     return stress_fold(whole, options.stress, options.validation_share, options.seed)
 
