@@ -41,7 +41,11 @@ class Decision:
 
 
 def decide(
-    logits: NDArray[np.float32], heads: tuple[str, ...], validation: Split, options: Options
+    logits: NDArray[np.float32],
+    heads: tuple[str, ...],
+    validation: Split,
+    options: Options,
+    train: Split | None = None,
 ) -> Decision:
     """Fit the calibrations and choose the operating point, on validation images only.
 
@@ -50,6 +54,8 @@ def decide(
         heads: What the columns mean.
         validation: The images.
         options: Kind of calibration, and the rule of the threshold.
+        train: What the network learned from, if that is known. Where it holds both causes and
+            validation does not, causes are told without calibration.
     """
     calibration = fit_calibration(
         logits[:, heads.index(PNEUMONIA_HEAD)],
@@ -61,7 +67,9 @@ def decide(
     if VIRAL_HEAD in heads:
         known = validation.causes >= 0
         # Without images of both causes the head has learnt nothing, and nothing is said of causes.
-        if len(np.unique(validation.causes[known])) == 2:
+        if not _has_both_causes(validation):
+            cause = Calibration() if train is not None and _has_both_causes(train) else None
+        else:
             cause = fit_calibration(
                 logits[known, heads.index(VIRAL_HEAD)],
                 validation.causes[known],
@@ -77,6 +85,10 @@ def decide(
         seed=options.seed,
     )
     return Decision(heads, calibration, cause, point)
+
+
+def _has_both_causes(split: Split) -> bool:
+    return len(np.unique(split.causes[split.causes >= 0])) == 2
 
 
 def answer(logits: NDArray[np.float32], split: Split, decision: Decision) -> Answers:

@@ -42,7 +42,7 @@ class Options:
         "to learn what is no chest X-ray",
     )
     calibration: str = knob(
-        "temperature+bias", " | ".join(CALIBRATIONS), "probabilities that mean what they say"
+        "temperature", " | ".join(CALIBRATIONS), "probabilities that mean what they say"
     )
     prevalence: float = knob(
         0.5,

@@ -49,7 +49,10 @@ def conclude(request: "Request", prepared: "Prepared", fitted: "Fitted", run: Ru
         for name, split in prepared.splits.items()
         if name != "train"
     }
-    decision = decide(outputs["validation"].logits, heads, prepared.splits["validation"], options)
+    splits = prepared.splits
+    decision = decide(
+        outputs["validation"].logits, heads, splits["validation"], options, splits["train"]
+    )
     results = [
         measure(
             name,
