@@ -75,13 +75,7 @@ def folds(
         DatasetError: Too few patients of a class for so many folds.
     """
     group = groups(split)
-    for label in (0, 1):
-        patients = len(np.unique(group[split.labels == label]))
-        if patients < count:
-            raise DatasetError(
-                f"Only {patients} patients in the class {('NORMAL', 'PNEUMONIA')[label]}: too few "
-                f"to cut into {count} parts. Add images of more patients, or {instead}."
-            )
+    _check_patients(split.labels, group, count, instead)
     strata = split.strata()
     counts = np.bincount(strata, minlength=4)
     strata = np.where(counts[strata] < count, np.where(strata > 0, 3, 0), strata)
@@ -89,6 +83,16 @@ def folds(
         strata = np.minimum(strata, 1)
     cut = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
     return [(a.astype(np.int64), b.astype(np.int64)) for a, b in cut.split(strata, strata, group)]
+
+
+def _check_patients(labels: NDArray[np.int64], group: Indices, count: int, instead: str) -> None:
+    for label in (0, 1):
+        patients = len(np.unique(group[labels == label]))
+        if patients < count:
+            raise DatasetError(
+                f"Only {patients} patients in the class {('NORMAL', 'PNEUMONIA')[label]}: too few "
+                f"to cut into {count} parts. Add images of more patients, or {instead}."
+            )
 
 
 def validation_split(split: Split, share: float, seed: int) -> tuple[Indices, Indices]:
@@ -144,6 +148,7 @@ def stress_fold(
         raise ValueError(f"a stress fold is one of {', '.join(STRESS_KINDS)}; received {kind}")
     group = groups(split)
     if kind in ("late", "ends"):
+        _check_patients(split.labels, group, round(1 / share), "raise --validation-share")
         place = _place_in_series(split.patients)
         far = place if kind == "late" else np.abs(place - 0.5)
         held = _highest(far, split.labels, group, share)
