@@ -3,7 +3,6 @@ seed."""
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any
 
 import keras
@@ -12,9 +11,8 @@ from numpy.typing import NDArray
 
 from shared.preprocessing import scale
 from trainer.augmentation import augment, mix
-from trainer.dataset import DatasetError, Split
+from trainer.dataset import Split
 from trainer.recipe import Recipe
-from trainer.splits import style_against_class
 
 Floats = NDArray[np.float32]
 
@@ -23,10 +21,8 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
     """Batches of one training run, drawn and augmented by other threads while the network works.
 
     Half of each batch is normal, the other half pneumonia, shared evenly by the causes that are
-    known: what is common must not be cheaper to get wrong. Within each, an image whose style is
-    that of the other class is drawn more often, so that style tells less of the class than it does
-    in the folder. Epoch and position in it seed each batch, so that a run that is resumed sees
-    what an unbroken one sees.
+    known: what is common must not be cheaper to get wrong. Epoch and position in it seed each
+    batch, so that a run that is resumed sees what an unbroken one sees.
 
     Items are (images, targets, weights): (B, 224, 224, 1) float32 in [0, 1], a pair of (B, 1)
     float32 targets for `pneumonia` and `viral` in [0, 1], and a pair of (B,) float32 weights
@@ -39,7 +35,6 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
         strata = split.strata()
         self.pools = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
         self.shares = _shares([int(strata[pool[0]]) for pool in self.pools])
-        self.weights = _weights(split, recipe.style_balance, seed)
         self.start_epoch(0)
 
     def __len__(self) -> int:
@@ -52,10 +47,7 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
         total = len(self) * self.recipe.batch_size
         counts = np.floor(self.shares * total).astype(int)
         counts[0] += total - counts.sum()
-        drawn = [
-            _drawn(pool, self.weights[pool], count, rng)
-            for pool, count in zip(self.pools, counts, strict=True)
-        ]
+        drawn = [_cycled(pool, count, rng) for pool, count in zip(self.pools, counts, strict=True)]
         # Each stratum is spread evenly, so that every batch holds its share of each.
         position = np.concatenate([(np.arange(n) + rng.random(n)) / n for n in counts if n])
         self.order = np.concatenate(drawn)[np.argsort(position, kind="stable")]
@@ -94,22 +86,7 @@ def _shares(strata: list[int]) -> NDArray[np.float64]:
     return np.asarray(share / share.sum(), np.float64)
 
 
-def _weights(split: Split, most: float, seed: int) -> NDArray[np.float64]:
-    """How often each image is drawn beside others of its class: inversely to the probability that
-    its style gives its class (Rosenbaum & Rubin, Biometrika 70, 1983), at most `most` times. All
-    alike where there are too few patients to tell."""
-    if most > 1:
-        with suppress(DatasetError):
-            return np.asarray(np.minimum(1 + np.exp(style_against_class(split, seed)), most))
-    return np.ones(len(split))
-
-
-def _drawn(
-    pool: NDArray[np.int64], weights: NDArray[np.float64], count: int, rng: np.random.Generator
-) -> NDArray[np.int64]:
-    """`count` members of the pool, each as often as its weight says, give or take one."""
-    order = rng.permutation(len(pool))
-    reached = np.cumsum(weights[order])
-    marks = (np.arange(count) + rng.random()) * (reached[-1] / max(1, count))
-    chosen = pool[order[np.searchsorted(reached, marks, side="right").clip(max=len(pool) - 1)]]
-    return np.asarray(rng.permutation(chosen), np.int64)
+def _cycled(pool: NDArray[np.int64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """`count` members of the pool, each as often as the others, give or take one."""
+    rounds = -(-count // len(pool))
+    return np.concatenate([rng.permutation(pool) for _ in range(rounds)] or [pool[:0]])[:count]

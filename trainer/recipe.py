@@ -65,11 +65,6 @@ class Recipe:
     )
 
     # The loss
-    style_balance: float = knob(
-        1.0,
-        "times at most; 1 turns it off",
-        "an image whose style is that of the other class is drawn more often",
-    )
     label_smoothing: float = knob(
         0.05, "moved to the other class", "labels have noise; keeps logits calibrated"
     )
@@ -125,8 +120,6 @@ class Recipe:
         for name in ("stem", "depth", "epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: received {getattr(self, name)}; accepts 1 or more")
-        if self.style_balance < 1:
-            raise ValueError(f"style_balance: received {self.style_balance}; accepts 1 or more")
         if not 0 < self.learning_rate <= 1:
             raise ValueError(
                 f"learning_rate: received {self.learning_rate}; accepts more than 0, at most 1"
