@@ -9,10 +9,9 @@ from service.intake import screen_upload
 from service.overlay import Drawing
 from service.problems import NOT_FOUND, Problem
 from service.resources import resources
-from service.screening import Screening
-from service.web.assets import Asset, asset, build, static_files
+from service.web.assets import Asset, build, static_files
 from service.web.languages import Language, choose, languages
-from service.web.rendering import HTML, blank_page, page
+from service.web.rendering import blank_page, page
 from shared.manifest import Manifest
 
 router = APIRouter(include_in_schema=False)
@@ -35,17 +34,20 @@ async def show(request: Request) -> Response:
 
 @router.post("/")
 async def answer(request: Request) -> Response:
-    """Screens the form's image and serves the page with the answer, where scripts are off."""
+    """Screens the form's image and serves the page with the answer, where scripts are off.
+
+    The page is drawn on a thread: a picture takes tens of milliseconds.
+    """
     language = _language(request)
     try:
         screening = await screen_upload(request, drawing=Drawing.OVERLAY, key_field=True)
     except Problem as problem:
-        thing = await asyncio.to_thread(_answered, language, *_setting(request), problem=problem)
+        thing = await asyncio.to_thread(page, language, *_setting(request), problem=problem)
         response = _send(request, thing, "no-store")
         response.status_code = problem.kind.status
         response.headers.update(problem.headers)
         return response
-    thing = await asyncio.to_thread(_answered, language, *_setting(request), screening=screening)
+    thing = await asyncio.to_thread(page, language, *_setting(request), screening=screening)
     return _send(request, thing, "no-store")
 
 
@@ -58,19 +60,6 @@ async def static(request: Request, path: str) -> Response:
         raise Problem(NOT_FOUND, "The page has no such file. Reload the page.")
     keep = "public, max-age=31536000, immutable" if version == build() else "no-cache"
     return _send(request, file, keep)
-
-
-def _answered(
-    language: Language,
-    limit: int,
-    key_asked: bool,
-    manifest: Manifest | None,
-    screening: Screening | None = None,
-    problem: Problem | None = None,
-) -> Asset:
-    """The page with an answer or a problem in it; a picture takes tens of milliseconds."""
-    html = page(language, limit, key_asked, manifest, screening, problem)
-    return asset(html.encode(), HTML)
 
 
 def _send(request: Request, thing: Asset, caching: str) -> Response:

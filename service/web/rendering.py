@@ -62,8 +62,8 @@ def page(
     manifest: Manifest | None,
     screening: Screening | None = None,
     problem: Problem | None = None,
-) -> str:
-    """Renders the page with an answer, or with a problem.
+) -> Asset:
+    """The page with an answer, or with a problem, ready to send.
 
     Args:
         language: The reader's language.
@@ -73,7 +73,7 @@ def page(
         screening: An answer to show.
         problem: A problem to show instead.
     """
-    return _render(
+    html = _render(
         language,
         limit,
         key_asked,
@@ -81,6 +81,7 @@ def page(
         screening=screening and _answer(language, screening),
         problem=problem and _complaint(language, problem),
     )
+    return asset(html.encode(), HTML)
 
 
 def _render(

@@ -12,7 +12,7 @@ import pytest
 
 from service.routes import page as routes
 from service.web import rendering
-from service.web.assets import build, static_files
+from service.web.assets import Asset, build, static_files
 from service.web.rendering import blank_page
 from tests.e2e.page import model
 from tests.e2e.page.server import PATIENCE, serving
@@ -174,11 +174,11 @@ def test_the_answer_is_drawn_beside_what_else_is_served(
 ) -> None:
     drawn: list[bool] = []
 
-    def drawing(*arguments: Any) -> str:
+    def drawing(*arguments: Any, **outcome: Any) -> Asset:
         with pytest.raises(RuntimeError):  # as there is no loop that would stand still
             asyncio.get_running_loop()
         drawn.append(True)
-        return rendering.page(*arguments)
+        return rendering.page(*arguments, **outcome)
 
     monkeypatch.setattr(routes, "page", drawing)
     client = start()
