@@ -24,6 +24,7 @@ from PIL import (
     WebPImagePlugin,
 )
 from PIL.ImageFile import ImageFile
+from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH
 
 from shared import signatures
 from shared.footprint import BLOCK, decoded_bytes, has_several_scans
@@ -149,9 +150,8 @@ _UPRIGHT: Final = {
 }
 _ORIENTATION: Final = 0x0112
 
-# TIFF 6.0, sections 8 and 15.
+# TIFF 6.0, section 8.
 _SUBFILE_TYPE, _REDUCED_RESOLUTION = 254, 1
-_TILE_WIDTH, _TILE_LENGTH = 322, 323
 
 
 def open_image(data: bytes, shortest_side: int = 448) -> OpenedImage:
@@ -251,7 +251,7 @@ def _check_limits(image: ImageFile, data: bytes) -> None:
             "Export it smaller: about 2000 pixels wide is plenty.",
         )
     if isinstance(image, TiffImagePlugin.TiffImageFile):
-        tile = image.tag_v2.get(_TILE_WIDTH, 0) * image.tag_v2.get(_TILE_LENGTH, 0)
+        tile = image.tag_v2.get(TILEWIDTH, 0) * image.tag_v2.get(TILELENGTH, 0)
         if tile > MAX_PIXELS:
             raise ImageRefused(
                 RefusalReason.TOO_LARGE,

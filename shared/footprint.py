@@ -8,6 +8,7 @@ from typing import Final
 
 from PIL import JpegImagePlugin, TiffImagePlugin, WebPImagePlugin
 from PIL.ImageFile import ImageFile
+from PIL.TiffImagePlugin import BITSPERSAMPLE, ROWSPERSTRIP, SAMPLESPERPIXEL, TILELENGTH, TILEWIDTH
 
 # Bytes a pixel from loading an image to its grey array, by Pillow's mode; colours are stored in 4.
 _PER_PIXEL: Final = {"1": 3, "L": 3, "P": 3, "RGB": 5, "LAB": 5, "LA": 7, "RGBA": 7} | {
@@ -22,9 +23,6 @@ _FIXED: Final = 500_000  # rows in flight and tables
 BLOCK: Final = 4 * 1024 * 1024
 """Bytes of a file that the decoder takes at once. Pillow's own 64 KiB have a thread ask for the
 interpreter again and again in the midst of an image, and wait for it each time."""
-
-_BITS_PER_SAMPLE, _SAMPLES_PER_PIXEL, _ROWS_PER_STRIP = 258, 277, 278
-_TILE_WIDTH, _TILE_LENGTH = 322, 323
 
 # ITU-T T.81, table B.1: markers that stand alone, RST, SOI and TEM; 0 is no marker.
 _WITHOUT_LENGTH: Final = frozenset({0x00, 0x01, *range(0xD0, 0xD9)})
@@ -69,11 +67,11 @@ def _tiff_piece(image: TiffImagePlugin.TiffImageFile) -> int:
     if image.tile[0].codec_name != "libtiff":
         return 0
     tags = image.tag_v2
-    if _TILE_WIDTH in tags:
-        pixels = int(tags[_TILE_WIDTH]) * int(tags[_TILE_LENGTH])
+    if TILEWIDTH in tags:
+        pixels = int(tags[TILEWIDTH]) * int(tags[TILELENGTH])
     else:
-        pixels = image.width * min(int(tags.get(_ROWS_PER_STRIP, image.height)), image.height)
-    bits = int(tags.get(_SAMPLES_PER_PIXEL, 1)) * int(max(tags.get(_BITS_PER_SAMPLE, (8,))))
+        pixels = image.width * min(int(tags.get(ROWSPERSTRIP, image.height)), image.height)
+    bits = int(tags.get(SAMPLESPERPIXEL, 1)) * int(max(tags.get(BITSPERSAMPLE, (8,))))
     return pixels * max(4, -(-bits // 8))  # colours of JPEG come out in 4
 
 
