@@ -134,7 +134,8 @@ def stress_fold(
             has not seen them.
             "ends": the patients with the lowest and the highest numbers of each series. Nearest to
             the official `test` and `val` folders, whose numbers lie outside those of `train`.
-        share: The share of each class' images to hold out ("cluster": approximately).
+        share: The share of each class' images to hold out; of each cause's too for "late" and
+            "ends"; approximately for "cluster".
         seed: For the cross-fitting and the clusters.
 
     Returns:
@@ -149,9 +150,10 @@ def stress_fold(
     group = groups(split)
     if kind in ("late", "ends"):
         _check_patients(split.labels, group, round(1 / share), "raise --validation-share")
-        place = _place_in_series(split.patients)
+        # By cause, as the causes share a series but not its ends.
+        place = _place_in_series(split.patients, split.strata())
         far = place if kind == "late" else np.abs(place - 0.5)
-        held = _highest(far, split.labels, group, share)
+        held = _highest(far, split.strata(), group, share)
         return np.flatnonzero(~held), np.flatnonzero(held)
     if kind == "cluster":
         held = _cluster(_style(split), split.labels, group, share, seed)
@@ -165,13 +167,15 @@ def stress_fold(
     return np.flatnonzero(~held), np.flatnonzero(held)
 
 
-def _place_in_series(patients: list[str]) -> NDArray[np.float64]:
-    """(N,) where in its series a patient's number stands, 0 to 1; 0.5 where there is no number."""
+def _place_in_series(patients: list[str], strata: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(N,) where among the images of its series and stratum a patient's number stands, 0 to 1; 0.5
+    where there is no number."""
     parts = [re.fullmatch(r"(.*?)(\d+)", patient) for patient in patients]
     place = np.full(len(patients), 0.5)
-    for series in {part[1] for part in parts if part}:
-        own = [i for i, part in enumerate(parts) if part and part[1] == series]
-        numbers = np.array([int(patients[i][len(series) :]) for i in own])
+    series = [(part[1], int(strata[i])) if part else None for i, part in enumerate(parts)]
+    for name in set(filter(None, series)):
+        own = [i for i, other in enumerate(series) if other == name]
+        numbers = np.array([int(patients[i][len(name[0]) :]) for i in own])
         place[own] = (rankdata(numbers) - 1) / max(1, len(own) - 1)
     return place
 
@@ -214,12 +218,12 @@ def _distance(style: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[
 
 
 def _highest(
-    score: NDArray[np.float64], labels: NDArray[np.int64], group: Indices, share: float
+    score: NDArray[np.float64], strata: NDArray[np.int64], group: Indices, share: float
 ) -> NDArray[np.bool_]:
-    """Whole groups with the highest mean score, until each class has its share."""
-    held = np.zeros(len(labels), bool)
-    for label in np.unique(labels):
-        own = labels == label
+    """Whole groups with the highest mean score, until each stratum has its share."""
+    held = np.zeros(len(strata), bool)
+    for stratum in np.unique(strata):
+        own = strata == stratum
         names = np.unique(group[own])
         mean = np.array([score[own & (group == name)].mean() for name in names])
         for name in names[np.argsort(-mean, kind="stable")]:

@@ -176,3 +176,20 @@ def test_numbers_decide_who_is_held_out_of_each_series(
     kept, held = stress_fold(split, kind, 0.2)
     assert [names[i] for i in held] == [names[n + p] for n in (0, 20) for p in places]
     assert len(kept) == 32
+
+
+def test_numbers_decide_for_each_cause_where_causes_share_a_series() -> None:
+    """Bacterial patients have the lowest and the highest numbers, viral ones those between."""
+    names = [f"train/im-{n}" for n in range(1, 21)] + [f"train/person{n}" for n in range(1, 61)]
+    causes = np.array([-1] * 20 + [0] * 20 + [1] * 20 + [0] * 20)
+    split = Split(
+        np.arange(80, dtype=np.uint8)[:, None, None] * np.ones((1, 8, 8), np.uint8),
+        (causes >= 0).astype(np.int64),
+        causes,
+        names,
+        names,
+    )
+    _, held = stress_fold(split, "ends", 0.1)
+    assert [names[i].removeprefix("train/") for i in held] == [
+        *("im-1", "im-20", "person1", "person2", "person21", "person40", "person59", "person60")
+    ]
