@@ -84,6 +84,7 @@ def _fit(asked: argparse.Namespace) -> None:
             asked.test is not False,
             external,
             not_chest,
+            tuple(asked.teacher),
         )
         fit(request)
         return
@@ -100,6 +101,7 @@ def _fit(asked: argparse.Namespace) -> None:
         run.state["test"] if asked.test is None else asked.test,
         external if external or asked.external is None else _paths(run.state["external"]),
         not_chest if not_chest or asked.not_chest is None else _paths(run.state["not_chest"]),
+        tuple(asked.teacher) or tuple(map(Path, run.state.get("teachers", []))),
     )
     fit(request, run)
 

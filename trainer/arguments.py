@@ -38,6 +38,15 @@ def build_parser() -> argparse.ArgumentParser:
         "default MODELS/.trainer",
     )
     fit.add_argument(
+        "--teacher",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="BUNDLE",
+        help="learn the answers of this network, in place of the labels; may be repeated, and the "
+        "mean of all counts",
+    )
+    fit.add_argument(
         "--resume",
         action="store_true",
         help="go on with the newest run that has not published, with that run's options",

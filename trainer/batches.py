@@ -13,6 +13,7 @@ from shared.preprocessing import scale
 from trainer.augmentation import augment, mix
 from trainer.dataset import Split
 from trainer.recipe import Recipe
+from trainer.teaching import Teachers
 
 Floats = NDArray[np.float32]
 
@@ -22,16 +23,19 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
 
     Half of each batch is normal, the other half pneumonia, shared evenly by the causes that are
     known: what is common must not be cheaper to get wrong. Epoch and position in it seed each
-    batch, so that a run that is resumed sees what an unbroken one sees.
+    batch, so that a run that is resumed sees what an unbroken one sees. With teachers, the targets
+    are what those say to the same views.
 
     Items are (images, targets, weights): (B, 224, 224, 1) float32 in [0, 1], a pair of (B, 1)
     float32 targets for `pneumonia` and `viral` in [0, 1], and a pair of (B,) float32 weights
     (`viral` counts where the cause is known).
     """
 
-    def __init__(self, split: Split, recipe: Recipe, seed: int, workers: int = 1) -> None:
-        super().__init__(workers=workers, max_queue_size=8)
-        self.split, self.recipe, self.seed = split, recipe, seed
+    def __init__(
+        self, split: Split, recipe: Recipe, seed: int, teachers: Teachers | None = None
+    ) -> None:
+        super().__init__(workers=1, max_queue_size=8)
+        self.split, self.recipe, self.seed, self.teachers = split, recipe, seed, teachers
         strata = split.strata()
         self.pools = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
         self.shares = _shares([int(strata[pool[0]]) for pool in self.pools])
@@ -68,16 +72,16 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
         images, targets = mix(images, targets, rng, self.recipe.mixup)
         pneumonia, viral, known = targets.T
         viral = viral / np.maximum(known, 1e-6)
-        return (
-            images,
-            (self._smooth(pneumonia), self._smooth(viral)),
-            (np.ones_like(pneumonia), known),
-        )
+        answers = np.stack([self._smooth(pneumonia), self._smooth(viral)], axis=1)
+        if self.teachers is not None:
+            share = self.recipe.teaching
+            answers = (1 - share) * answers + share * self.teachers(images)
+        return images, (answers[:, :1], answers[:, 1:]), (np.ones_like(pneumonia), known)
 
     def _smooth(self, target: Floats) -> Floats:
         """Label smoothing (Szegedy et al., CVPR 2016)."""
         amount = self.recipe.label_smoothing
-        return (target * (1 - amount) + amount / 2)[:, None].astype(np.float32)
+        return (target * (1 - amount) + amount / 2).astype(np.float32)
 
 
 def _shares(strata: list[int]) -> NDArray[np.float64]:

@@ -40,6 +40,8 @@ class Request:
         test: Whether to look at the test folder at the end.
         external: Further sets to measure on at the end, by name.
         not_chest: Folders of pictures that should be refused, by name.
+        teachers: Bundles whose answers the members learn, in place of the labels; best of runs that
+            held out the same patients, or what the members say of those is a little flattered.
     """
 
     data: Path
@@ -50,6 +52,7 @@ class Request:
     test: bool = True
     external: dict[str, Path] = field(default_factory=dict)
     not_chest: dict[str, Path] = field(default_factory=dict)
+    teachers: tuple[Path, ...] = ()
 
     def state(self) -> dict[str, Any]:
         """What `run.json` needs to go on with this run."""
@@ -58,6 +61,7 @@ class Request:
             "test": self.test,
             "external": {name: str(path.resolve()) for name, path in self.external.items()},
             "not_chest": {name: str(path.resolve()) for name, path in self.not_chest.items()},
+            "teachers": [str(path.resolve()) for path in self.teachers],
             "recipe": self.recipe.to_json(),
             "options": self.options.to_json(),
         }
@@ -98,6 +102,10 @@ def fit(request: Request, run: RunFolder | None = None) -> Path:
     check_writable(request.models, "--models")
     check_writable(request.work, "--work")
     check_others(request.external, request.not_chest)
+    if run is None and request.teachers:
+        from trainer.teaching import Teachers
+
+        Teachers(request.teachers)  # raises where one cannot teach
     prepared = prepare(request.data, request.work, request.options, request.test)
     resumed = run is not None
     run = run or RunFolder.create(request.work, request.state())
@@ -165,9 +173,11 @@ def _train(
     from trainer.fitting import ResumeMismatch, fit_member, predict_logits
     from trainer.network import combine, multiply_adds
     from trainer.refusal import fit_refusal
+    from trainer.teaching import Teachers
 
     train, validation = prepared.splits["train"], prepared.splits["validation"]
     options = request.options
+    teachers = Teachers(request.teachers) if request.teachers else None
     members = []
     for index in range(options.members):
         label = f"Member {index + 1}/{options.members}" if options.members > 1 else "Training"
@@ -179,6 +189,7 @@ def _train(
                     validation,
                     folder / f"member-{index + 1}",
                     options.seed + index,
+                    teachers,
                     label=label,
                 )
             )
@@ -204,6 +215,7 @@ def _train(
         "histories": [m.history for m in members],
         "best_epochs": [m.best_epoch for m in members],
         "member_logits": logits,
+        "teachers": teachers.digests if teachers else [],
         "refusal": refusal,
         "unfamiliar": unfamiliar,
         "parameters": model.count_params(),

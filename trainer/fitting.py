@@ -34,6 +34,7 @@ from trainer.fused import fast_normalisation
 from trainer.inference import run_keras
 from trainer.network import build_network, training_view
 from trainer.recipe import Recipe
+from trainer.teaching import Teachers
 
 Weights = list[NDArray[Any]]
 CHECKPOINT = "checkpoint.npz"
@@ -68,6 +69,7 @@ def fit_member(
     validation: Split,
     run_dir: Path,
     seed: int,
+    teachers: Teachers | None = None,
     progress: bool = True,
     label: str = "training",
 ) -> FittedMember:
@@ -79,6 +81,7 @@ def fit_member(
         validation: Images of other patients; choose the epoch, nothing else.
         run_dir: Folder of the checkpoint; made if missing.
         seed: Of the weights, the batches and the dropout.
+        teachers: What gives the targets in place of the labels; None: nobody.
         progress: Show a bar on a terminal, and a line for each epoch.
         label: What the bar calls this run.
 
@@ -91,14 +94,14 @@ def fit_member(
         learner = training_view(build_network(recipe, fast_normalisation()))
     with precision("float32"):
         shipped = build_network(recipe)
-    batches = TrainingBatches(train, recipe, seed)
+    batches = TrainingBatches(train, recipe, seed, teachers)
     compile_learner(learner, recipe, steps=recipe.epochs * len(batches))
     state = _RunState(
         learner,
         shipped,
         RunningAverage(learner, recipe.averaging),
         run_dir / CHECKPOINT,
-        _identity(recipe, train, validation, seed),
+        _identity(recipe, train, validation, seed, teachers),
     )
     first = state.resume()
     batches.start_epoch(first)
@@ -364,7 +367,9 @@ def precision(policy: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def _identity(recipe: Recipe, train: Split, validation: Split, seed: int) -> str:
+def _identity(
+    recipe: Recipe, train: Split, validation: Split, seed: int, teachers: Teachers | None
+) -> str:
     """What must be equal for a checkpoint to be of the same run."""
     return json.dumps(
         {
@@ -373,6 +378,7 @@ def _identity(recipe: Recipe, train: Split, validation: Split, seed: int) -> str
             "training images": len(train),
             "validation images": len(validation),
             "first and last": [train.paths[0], train.paths[-1]] if train.paths else [],
+            "teachers": teachers.digests if teachers else [],
         },
         sort_keys=True,
     )

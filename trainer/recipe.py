@@ -71,6 +71,11 @@ class Recipe:
     cause_weight: float = knob(
         0.3, "weight of the viral head's loss", "helps the shared features, does not rule them"
     )
+    teaching: float = knob(
+        1.0,
+        "share of the targets, 0 to 1; the labels are the rest",
+        "with --teacher: the labels' noise is not learnt twice",
+    )
     mixup: float = knob(
         0.2, "Beta parameter; 0 turns it off", "mixes pairs of images (Zhang et al., 2018)"
     )
@@ -137,11 +142,9 @@ class Recipe:
                 raise ValueError(
                     f"{name}: received {getattr(self, name)}; accepts 0 or more, less than 1"
                 )
-        for name in ("flip", "compression", "equalise", "frame", "erasing"):
+        for name in ("flip", "compression", "equalise", "frame", "erasing", "teaching"):
             if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(
-                    f"{name}: received {getattr(self, name)}; accepts a probability, 0 to 1"
-                )
+                raise ValueError(f"{name}: received {getattr(self, name)}; accepts 0 to 1")
 
     @property
     def stage_widths(self) -> tuple[int, ...]:

@@ -265,12 +265,15 @@ def test_nothing_to_resume_is_said(tiny_run: TinyRun) -> None:
 
 
 @pytest.mark.slow
-def test_ensemble_without_test_and_without_pictures(phantoms: Path, tmp_path: Path) -> None:
+def test_taught_ensemble_without_test_and_without_pictures(
+    tiny_run: TinyRun, phantoms: Path, tmp_path: Path
+) -> None:
     models = tmp_path / "models"
     done = trainer(
         *("fit", "--data", phantoms, "--models", models, *TINY, "--epochs", "1", "--members", "2"),
         *("--no-test", "--no-report-images", "--holdout", "swapped", "--rule", "sensitivity=0.9"),
         *("--refusal-images", "0", "--external", f"elsewhere={phantoms / 'test'}"),
+        *("--teacher", tiny_run.models),
     )
     assert done.returncode == 0, done.stderr
     bundle = published(models)
@@ -278,7 +281,9 @@ def test_ensemble_without_test_and_without_pictures(phantoms: Path, tmp_path: Pa
     assert bundle.manifest.evaluated_on.startswith("validation")
     assert bundle.manifest.refusal is None
     assert bundle.manifest.heads == ("pneumonia", "viral")
+    assert bundle.manifest.training["teachers"] == [tiny_run.bundle.manifest.files["model.onnx"]]
     assert bundle.manifest.operating_point.rule == "sensitivity=0.9"
+    assert "answers of 1 other network to augmented" in bundle.file("MODEL_CARD.md").read_text()
     text = bundle.file("report.html").read_text()
     assert "What the ensemble buys" in text
     assert "member 2" in text
