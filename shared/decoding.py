@@ -24,11 +24,12 @@ from PIL import (
     WebPImagePlugin,
 )
 from PIL.ImageFile import ImageFile
-from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH
+from PIL.TiffImagePlugin import STRIPOFFSETS, TILELENGTH, TILEOFFSETS, TILEWIDTH
 
 from shared import signatures
 from shared.footprint import BLOCK, decoded_bytes, has_several_scans
 from shared.grey import bits_per_channel, to_grey
+from shared.rationing import RationedFile, RationUsedUp
 
 MIN_SIDE: Final = 64
 """Shortest side that is accepted, in pixels."""
@@ -38,6 +39,9 @@ MAX_PIXELS: Final = 40_000_000
 
 MAX_SCANS: Final = 100
 """Most passes over a JPEG; each costs as much as a whole image, and 10 are usual."""
+
+MAX_PIECES: Final = 65_536
+"""Most strips or tiles of a TIFF; a row each is the finest that is usual."""
 
 ACCEPTED: Final = "JPEG, PNG, TIFF, BMP and WebP"
 
@@ -128,15 +132,31 @@ class OpenedImage:
             return np.asarray(grey, dtype=np.uint8)
 
 
+class _TiffFile(TiffImagePlugin.TiffImageFile):
+    """A TIFF file of a limited number of strips or tiles: Pillow lists them all as it opens it."""
+
+    def _setup(self) -> None:
+        for tag in (STRIPOFFSETS, TILEOFFSETS):
+            if len(self.tag_v2.get(tag, ())) > MAX_PIECES:
+                raise RationUsedUp
+        super()._setup()
+
+
 # Pillow's plugins are called directly: `Image.open` would also warn of large images, which are
 # measured here, and read the second frame of an MPO file.
 _OPENERS: Final[dict[str, Callable[[io.BytesIO], ImageFile]]] = {
     "JPEG": JpegImagePlugin.JpegImageFile,
     "PNG": PngImagePlugin.PngImageFile,
-    "TIFF": TiffImagePlugin.TiffImageFile,
+    "TIFF": _TiffFile,
     "BMP": BmpImagePlugin.BmpImageFile,
     "WEBP": WebPImagePlugin.WebPImageFile,
 }
+
+# In how many pieces a decoder may read a file. A JPEG's header takes four for each segment, so 256
+# segments of the greatest length (ITU-T T.81, B.1.1.4) fit in, which are 16 MB; Pillow joins their
+# EXIF in quadratic time. Chunks of a PNG and strips of a TIFF may be many, and cost little.
+_READS: Final = {"JPEG": 2000}
+_OTHER_READS: Final = 100_000
 
 # How to turn a stored image upright: EXIF 2.32, tag 0x0112, table 6 of section 4.6.4.
 _UPRIGHT: Final = {
@@ -202,7 +222,7 @@ def _open(data: bytes) -> ImageFile:
             "Export the image as PNG or JPEG and send that.",
         )
     with _refusing_damage(name):
-        image = _OPENERS[name](io.BytesIO(data))
+        image = _OPENERS[name](RationedFile(data, _READS.get(name, _OTHER_READS)))
         _refuse_several(image)
         _check_limits(image, data)
     return image
@@ -296,6 +316,12 @@ def _damaged(error: Exception, name: str) -> ImageRefused:
             RefusalReason.TOO_LARGE,
             f"There is not enough memory to decode this {name} image. "
             "Export it smaller: about 2000 pixels wide is plenty.",
+        )
+    if isinstance(error, RationUsedUp):
+        return ImageRefused(
+            RefusalReason.CORRUPT,
+            f"The {name} file is made of far more pieces than a camera or viewer writes, or of "
+            "filling. Export the image anew as PNG or JPEG and send that.",
         )
     if isinstance(error, EOFError) or "truncat" in text or "unexpected end" in text:
         return ImageRefused(

@@ -27,6 +27,8 @@ interpreter again and again in the midst of an image, and wait for it each time.
 # ITU-T T.81, table B.1: markers that stand alone, RST, SOI and TEM; 0 is no marker.
 _WITHOUT_LENGTH: Final = frozenset({0x00, 0x01, *range(0xD0, 0xD9)})
 _START_OF_SCAN: Final = 0xDA
+_MOST_MARKERS: Final = 2000
+"""Markers to look at, fill bytes included; a file of more was not opened, or hides its scan."""
 
 
 def decoded_bytes(image: ImageFile, data: bytes, shortest_side: int) -> int:
@@ -120,7 +122,9 @@ def _first_scan_components(data: bytes) -> int:
     different scans would take more than its estimate.
     """
     at = data.find(b"\xff", 2)
-    while 0 <= at < len(data) - 4:
+    for _ in range(_MOST_MARKERS):
+        if not 0 <= at < len(data) - 4:
+            break
         marker = data[at + 1]
         if marker == _START_OF_SCAN:
             return data[at + 4]
