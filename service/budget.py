@@ -1,8 +1,6 @@
 """A number of bytes that everything under way shares."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 
 class ByteBudget:
@@ -20,10 +18,10 @@ class ByteBudget:
         self.stuck: object = None
         self._room = threading.Condition()
 
-    def try_take(self, amount: int) -> bool:
-        """Takes `amount` bytes if they are there; never waits."""
+    def try_take(self, amount: int, seconds: float = 0) -> bool:
+        """Takes `amount` bytes if they are there, or come back within so many seconds."""
         with self._room:
-            if self.taken + amount > self.total:
+            if not self._room.wait_for(lambda: self.taken + amount <= self.total, max(0, seconds)):
                 return False
             self.taken += amount
             return True
@@ -33,20 +31,3 @@ class ByteBudget:
         with self._room:
             self.taken -= amount
             self._room.notify_all()
-
-    @contextmanager
-    def held(self, amount: int) -> Iterator[None]:
-        """Holds `amount` bytes for the length of a block, waiting for them where that is needed.
-
-        Raises:
-            ValueError: More than the whole budget was asked for: waiting would never end.
-        """
-        if amount > self.total:
-            raise ValueError(f"{amount} bytes asked of a budget of {self.total}")
-        with self._room:
-            self._room.wait_for(lambda: self.taken + amount <= self.total)
-            self.taken += amount
-        try:
-            yield
-        finally:
-            self.give_back(amount)

@@ -94,7 +94,8 @@ async def screen_bytes(
 
     def work() -> Screening:
         taken["queue"] = perf_counter() - submitted
-        return screen(shared.model(), image, shared.decoded, drawing, taken)
+        patience = shared.settings.answer_seconds / 2 - taken["queue"]  # the rest is for the work
+        return screen(shared.model(), image, shared.decoded, drawing, patience, taken)
 
     label = None
     try:

@@ -4,8 +4,8 @@ Every door of the service leads here: `POST /predict`, the batch, the page, the 
 """
 
 import math
-from collections.abc import MutableMapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Final
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from service.budget import ByteBudget
 from service.network import NetworkInvalid, Outputs
 from service.overlay import Drawing, Overlay, draw_layer, draw_overlay, overlay_size
-from service.problems import IMAGE_TOO_COSTLY, NOT_A_CHEST_XRAY, Problem, refused
+from service.problems import IMAGE_TOO_COSTLY, NOT_A_CHEST_XRAY, OVERLOADED, Problem, refused
 from service.served import ServedModel
 from shared.decoding import ImageRefused, OpenedImage, open_image
 from shared.labels import BACTERIAL, NORMAL, PNEUMONIA, VIRAL
@@ -72,6 +72,7 @@ def screen(
     data: bytes,
     budget: ByteBudget,
     drawing: Drawing | None = None,
+    patience: float = 3600,
     stages: MutableMapping[str, float] | None = None,
 ) -> Screening:
     """Screens one image. Blocks; safe to call from several threads at once.
@@ -81,17 +82,20 @@ def screen(
         data: The file's bytes.
         budget: The memory that decoding may take, shared by all that decode at the same time.
         drawing: What to draw of the evidence, if anything.
+        patience: Seconds from now in which memory for decoding is waited for.
         stages: Receives the seconds that `decode` and `infer` took.
 
     Raises:
-        Problem: The image is refused: what was received, what is accepted, and what to do.
+        Problem: The image is refused: what was received, what is accepted, and what to do. Or
+            `overloaded`: there was no memory for it in time.
         NetworkInvalid: The network answered with numbers that are not finite.
     """
     stages = {} if stages is None else stages
     start = perf_counter()
+    until = start + patience
     try:
         image = open_image(data, _SHORTEST_SIDE)
-        with _share(image, budget):
+        with _share(image, budget, until):
             grey = image.decode()
             batch = preprocess(grey)
     except ImageRefused as refusal:
@@ -110,7 +114,7 @@ def screen(
         if shown is None:
             drawn = draw_layer(activation)
         else:
-            drawn = _draw(data, image, shown, activation, budget)
+            drawn = _draw(data, image, shown, activation, budget, until)
     return _interpret(model, outputs, drawn)
 
 
@@ -180,6 +184,7 @@ def _draw(
     grey: NDArray[np.uint8],
     activation: NDArray[np.float32],
     budget: ByteBudget,
+    until: float,
 ) -> Overlay:
     """Draws the overlay at the upload's own size; what was decoded smaller is decoded again."""
     width, height = image.width, image.height
@@ -188,12 +193,13 @@ def _draw(
     size = overlay_size(width, height)
     if grey.shape[1] < size[0] or grey.shape[0] < size[1]:
         image = open_image(data, min(size))
-        with _share(image, budget):
+        with _share(image, budget, until):
             grey = image.decode()
     return draw_overlay(grey, activation, size)
 
 
-def _share(image: OpenedImage, budget: ByteBudget) -> AbstractContextManager[None]:
+@contextmanager
+def _share(image: OpenedImage, budget: ByteBudget, until: float) -> Iterator[None]:
     """Holds the memory that decoding takes, waiting for its turn where that is needed."""
     if image.decoded_bytes > budget.total:
         raise Problem(
@@ -203,4 +209,14 @@ def _share(image: OpenedImage, budget: ByteBudget) -> AbstractContextManager[Non
             f"{budget.total / 1e6:.0f} MB. Export it as an ordinary JPEG, or smaller: about 2000 "
             "pixels wide is plenty.",
         )
-    return budget.held(image.decoded_bytes)
+    if not budget.try_take(image.decoded_bytes, until - perf_counter()):
+        raise Problem(
+            OVERLOADED,
+            "Other images that are decoded took all the memory for too long. Nothing is wrong with "
+            "the request: send it again after the number of seconds that Retry-After gives.",
+            {"Retry-After": "1"},
+        )
+    try:
+        yield
+    finally:
+        budget.give_back(image.decoded_bytes)

@@ -15,30 +15,23 @@ def test_what_is_taken_is_limited_and_given_back() -> None:
     assert budget.try_take(10)
 
 
-def test_more_than_the_whole_is_an_error() -> None:
-    with pytest.raises(ValueError, match="11"), ByteBudget(10).held(11):
-        pass
-
-
-def test_a_block_waits_for_its_bytes() -> None:
+def test_what_comes_back_in_time_is_waited_for() -> None:
     budget = ByteBudget(10)
-    got = threading.Event()
-
-    def wait() -> None:
-        with budget.held(6):
-            got.set()
-
-    waiting = threading.Thread(target=wait)
-    with budget.held(5):
-        waiting.start()
-        assert not got.wait(0.05)
-    waiting.join(10)
-    assert got.is_set()
-    assert budget.taken == 0
+    got: list[bool] = []
+    assert budget.try_take(5)
+    waiting = threading.Thread(target=lambda: got.append(budget.try_take(6, 60)))
+    waiting.start()
+    waiting.join(0.05)
+    assert not got
+    budget.give_back(5)
+    waiting.join(30)
+    assert got == [True]
+    assert budget.taken == 6
 
 
-def test_a_failing_block_gives_back_too() -> None:
+@pytest.mark.parametrize("seconds", [-1, 0, 0.05])
+def test_what_does_not_come_back_in_time_is_not_taken(seconds: float) -> None:
     budget = ByteBudget(10)
-    with pytest.raises(KeyError), budget.held(10):
-        raise KeyError
-    assert budget.taken == 0
+    assert budget.try_take(5)
+    assert not budget.try_take(6, seconds)
+    assert budget.taken == 5

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import threading
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -9,10 +10,12 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from service.answers import ProblemAnswer
 from service.problems import PROBLEMS, TYPE_PREFIX
+from shared.decoding import OpenedImage
 from tests.service.conftest import Start
 from tests.service.tiny_bundle import (
     NORMAL_LIKE,
@@ -183,3 +186,31 @@ def test_uploads_beyond_the_memory_for_them_are_sent_away(start: Start) -> None:
     response = client.post("/predict", content=bytes(3000))
     expect(response, 503, "overloaded")
     assert int(response.headers["retry-after"]) >= 1
+
+
+def test_an_image_that_gets_no_memory_in_time_is_turned_away(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free, begun = threading.Event(), threading.Event()
+    decode = OpenedImage.decode
+
+    def decode_slowly(image: OpenedImage) -> NDArray[np.uint8]:
+        begun.set()
+        free.wait(60)
+        return decode(image)
+
+    monkeypatch.setattr(OpenedImage, "decode", decode_slowly)
+    client = start(decoded_budget=1024 * 1024, answer_seconds=2)
+    first = threading.Thread(target=lambda: client.post("/predict", content=NORMAL_LIKE))
+    first.start()
+    try:
+        assert begun.wait(30)
+        answer = client.post("/predict", content=NORMAL_LIKE)
+        expect(answer, 503, "overloaded")
+        assert "memory" in answer.json()["detail"]
+        assert answer.headers["retry-after"] == "1"
+        assert "xray_running 1.0" in client.get("/metrics").text, "the first alone"
+    finally:
+        free.set()
+        first.join()
+    assert client.post("/predict", content=NORMAL_LIKE).status_code == 200

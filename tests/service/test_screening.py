@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from service.budget import ByteBudget
 from service.network import NetworkInvalid, Outputs
 from service.overlay import Drawing
-from service.problems import IMAGE_TOO_COSTLY, NOT_A_CHEST_XRAY, Problem
+from service.problems import IMAGE_TOO_COSTLY, NOT_A_CHEST_XRAY, OVERLOADED, Problem
 from service.screening import Screening, screen
 from service.served import ServedModel, load_bundle
 from service.settings import Settings
@@ -145,6 +145,16 @@ def test_the_budget_is_given_back_whatever_happens(model: ServedModel) -> None:
     with pytest.raises(Problem):
         screen(model, encode(tilted(1, 2), "JPEG")[:600], budget)
     assert budget.taken == 0
+
+
+def test_memory_is_not_waited_for_for_ever(model: ServedModel) -> None:
+    budget = ByteBudget(2**26)
+    assert budget.try_take(budget.total)
+    with pytest.raises(Problem) as refused:
+        screen(model, PNEUMONIA_LIKE, budget, patience=0.05)
+    assert refused.value.kind is OVERLOADED
+    assert "Retry-After" in refused.value.headers
+    assert budget.taken == budget.total
 
 
 def test_the_overlay_does_not_change_the_answer(model: ServedModel) -> None:
