@@ -1,12 +1,14 @@
 """Turns whatever a route raises into the one shape of a problem."""
 
 from collections.abc import Callable, Coroutine
+from http import HTTPMethod
 from typing import Any, Final
 
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from service.observation import observed
 from service.problems import (
@@ -37,10 +39,22 @@ async def _http(request: Request, error: HTTPException) -> Response:
         )
         return _respond(request, Problem(NOT_FOUND, detail))
     if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "another")
+        allowed = _allowed(request)
         detail = f"Received {request.method}; this address takes {allowed}."
-        return _respond(request, Problem(METHOD_NOT_ALLOWED, detail, error.headers))
+        return _respond(request, Problem(METHOD_NOT_ALLOWED, detail, {"Allow": allowed}))
     return _respond(request, Problem(MALFORMED_REQUEST, str(error.detail), error.headers))
+
+
+def _allowed(request: Request) -> str:
+    """The methods that an address takes: Starlette tells those of its first route alone."""
+    return ", ".join(
+        method
+        for method in HTTPMethod
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    )
 
 
 async def _validation(request: Request, error: RequestValidationError) -> Response:

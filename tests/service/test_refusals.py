@@ -142,9 +142,30 @@ def test_a_wrong_request_is_refused(
 def test_other_addresses_and_methods_are_problems_too(client: httpx.Client) -> None:
     expect(client.get("/nothing/../here"), 404, "not-found")
     expect(client.get("/predict/"), 404, "not-found")
-    wrong = client.get("/predict")
-    expect(wrong, 405, "method-not-allowed")
-    assert wrong.headers["allow"] == "POST"
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/", "GET, HEAD, POST"),
+        ("/predict", "POST"),
+        ("/predict/batch", "POST"),
+        ("/livez", "GET, HEAD"),
+        ("/model", "GET"),
+        ("/docs/start.js", "GET"),
+        ("/openapi.json", "GET, HEAD"),
+    ],
+)
+def test_another_method_is_told_all_that_the_address_takes(
+    client: httpx.Client, path: str, allowed: str
+) -> None:
+    for method in {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"} - {*allowed.split(", ")}:
+        wrong = client.request(method, path)
+        assert wrong.headers["allow"] == allowed
+        if method == "HEAD":  # answered without its body (RFC 9110, section 9.3.2)
+            assert wrong.status_code == 405
+        else:
+            assert allowed in expect(wrong, 405, "method-not-allowed").detail
 
 
 def test_curl_d_is_told_the_right_command(client: httpx.Client) -> None:
