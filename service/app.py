@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
-from fastapi.middleware.cors import CORSMiddleware
 
 from service import description
 from service.edge import Edge
 from service.failures import FAILURES
+from service.origins import Origins
 from service.resources import Resources
 from service.routes import routers
 from service.settings import Settings
@@ -38,6 +38,6 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(**router)
     description.complete(app, settings.root_path)
     if settings.cors_origins:
-        app.add_middleware(CORSMiddleware, **description.cors(settings))
+        app.add_middleware(Origins, settings=settings)
     app.add_middleware(Edge, metrics=shared.metrics, prefix=settings.root_path)
     return app

@@ -1,4 +1,4 @@
-"""What the service says of itself in its OpenAPI document, and what other origins may do."""
+"""What the service says of itself in its OpenAPI document."""
 
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final, Literal
@@ -9,9 +9,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from service.answers import Answer, BatchLine, ProblemAnswer
-from service.keys import HEADER
 from service.observation import REQUEST_ID_PATTERN
-from service.settings import Settings
 
 _SUMMARY: Final = "Screens chest X-rays for pneumonia: a second opinion, never a diagnosis."
 _DESCRIPTION: Final = """
@@ -103,13 +101,3 @@ def _schemas() -> dict[str, Any]:
     template = "#/components/schemas/{model}"
     schemas: dict[str, Any] = models_json_schema(models, ref_template=template)[1]["$defs"]
     return schemas
-
-
-def cors(settings: Settings) -> dict[str, Any]:
-    """The arguments of `CORSMiddleware`."""
-    return {
-        "allow_origins": settings.cors_origins,
-        "allow_methods": ["GET", "POST"],
-        "allow_headers": [HEADER, "X-Request-ID", "Content-Type"],
-        "expose_headers": ["X-Request-ID", "Server-Timing", "Retry-After"],
-    }

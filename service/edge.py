@@ -77,17 +77,21 @@ class Edge:
                     headers.setdefault(name, value)
             await send(message)
 
+        async def refuse(problem: Problem) -> None:
+            observation.outcome = problem.kind.slug
+            if not status:
+                response = respond(problem, scope["path"], observation.request_id)
+                await response(scope, receive, send_framed)
+
         try:
             await self._app(scope, receive, send_framed)
         except ClientGone:
             observation.outcome = _GONE
+        except Problem as problem:  # a route's own are answered before they come here
+            await refuse(problem)
         except Exception:
-            observation.outcome = INTERNAL.slug
             log.exception("request failed", extra={"request_id": observation.request_id})
-            if not status:
-                problem = Problem(INTERNAL, _OUR_FAULT)
-                response = respond(problem, scope["path"], observation.request_id)
-                await response(scope, receive, send_framed)
+            await refuse(Problem(INTERNAL, _OUR_FAULT))
         finally:
             self._note(scope, observation, status, perf_counter() - start)
 

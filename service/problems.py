@@ -91,6 +91,12 @@ KEY_REQUIRED = ProblemType(
     "An API key is required",
     "This service asks for an API key in the header X-API-Key; none came with the request.",
 )
+ORIGIN_NOT_ALLOWED = ProblemType(
+    "origin-not-allowed",
+    403,
+    "Pages of this origin may not send this",
+    "Received a browser's question whether a page of https://elsewhere.example may send a POST.",
+)
 NOT_FOUND = ProblemType(
     "not-found",
     404,

@@ -65,6 +65,27 @@ def test_other_origins_may_call_only_if_they_are_named(start: Start) -> None:
     assert "access-control-allow-origin" not in stranger.headers
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"Origin": "https://elsewhere.example"},
+        {"Access-Control-Request-Method": "DELETE"},
+        {"Access-Control-Request-Headers": "X-Patient"},
+    ],
+    ids=["origin", "method", "header"],
+)
+def test_a_page_that_may_not_call_is_told_so_by_a_problem(
+    start: Start, log: io.StringIO, wrong: dict[str, str]
+) -> None:
+    client = start(cors_origins=("https://ward.example",))
+    asked = {"Origin": "https://ward.example", "Access-Control-Request-Method": "POST"}
+    refused = client.options("/predict", headers=asked | wrong)
+    problem = expect(refused, 403, "origin-not-allowed")
+    assert problem.instance == "/predict"
+    assert wrong.popitem()[1] in problem.detail
+    assert any(line.get("outcome") == "origin-not-allowed" for line in lines(log))
+
+
 def test_the_unexpected_is_a_problem_too_and_the_log_tells_where_not_what(
     start: Start, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
 ) -> None:

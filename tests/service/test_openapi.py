@@ -12,7 +12,13 @@ from service.answers import ANSWER, Answer
 from service.problems import PROBLEMS, TYPE_PREFIX
 from tests.service.tiny_bundle import NORMAL_LIKE, PNEUMONIA_LIKE
 
-NOT_OF_ONE_ROUTE = {"malformed-request", "headers-too-large", "not-found", "method-not-allowed"}
+NOT_OF_ONE_ROUTE = {
+    "malformed-request",
+    "headers-too-large",
+    "origin-not-allowed",
+    "not-found",
+    "method-not-allowed",
+}
 """Problems that come before a route is found."""
 
 IN_A_LINE = {"too-many-files"}
