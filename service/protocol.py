@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import httptools
@@ -37,6 +38,8 @@ class CalmProtocol(HttpToolsProtocol):
     _head_bytes = 0
     _since_body = 0
     _again = False
+    _ending: Callable[[], None] | None = None
+    """What is done once all that came before is answered; from then on nothing more is read."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client connected: its first headers are awaited."""
@@ -54,6 +57,8 @@ class CalmProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes arrived."""
+        if self._ending:
+            return
         self._unset_keepalive_if_required()
         self._since_body += len(data)
         try:
@@ -68,9 +73,9 @@ class CalmProtocol(HttpToolsProtocol):
         if self._in_head and not self.transport.is_closing():
             self._head_bytes += len(data)
             if self._head_bytes > HEADERS_LIMIT:
-                self._refuse(Problem(HEADERS_TOO_LARGE, _HEADERS_DETAIL))
+                self._end(Problem(HEADERS_TOO_LARGE, _HEADERS_DETAIL))
         elif self._in_body and self._since_body > HEADERS_LIMIT:
-            self._close()  # trailers, or a chunk's extensions, of which nothing is made
+            self._end()  # trailers, or a chunk's extensions, of which nothing is made
 
     def on_message_begin(self) -> None:
         """A request begins; the wait for its headers begins anew."""
@@ -89,14 +94,15 @@ class CalmProtocol(HttpToolsProtocol):
         """The headers are here; the application reads the body, under its own deadlines."""
         if self._again:
             return
-        self._in_head, self._in_body = False, True
+        self._in_head = False
         self._since_body = 0
         self._deadline.cancel()
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if size > HEADERS_LIMIT:
-            self._refuse(Problem(HEADERS_TOO_LARGE, _HEADERS_DETAIL))
-            return
+            self._end(Problem(HEADERS_TOO_LARGE, _HEADERS_DETAIL))
+            raise ValueError("the parser is not to go on")
         super().on_headers_complete()
+        self._in_body = True
 
     def on_body(self, body: bytes) -> None:
         """A piece of the upload."""
@@ -115,8 +121,11 @@ class CalmProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """The answer is sent; where the upload goes on regardless, it may not do so for long."""
+        answered = not self.pipeline
         super().on_response_complete()
-        if self._in_body:
+        if self._ending and answered:
+            self._ending()
+        elif self._in_body:
             self._await(self._close)
 
     def _decline_upgrade(self) -> None:
@@ -149,32 +158,46 @@ class CalmProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Refuses what is not HTTP."""
         detail = f"{msg} Accepted is HTTP/1.1, for example: curl -F file=@image.jpeg URL"
-        self._refuse(Problem(MALFORMED_REQUEST, detail))
+        self._end(Problem(MALFORMED_REQUEST, detail))
 
     def _await(self, then: Callable[[], None]) -> None:
         self._deadline.cancel()
         self._deadline = self.loop.call_later(self.header_seconds, then)
 
     def _too_slow(self) -> None:
-        """Ends a wait for headers: with an answer where some have come, silently where none did.
+        """Ends a wait for headers: with an answer where some have come, silently where none did."""
+        detail = f"The headers did not arrive within {self.header_seconds:g} s."
+        self._end(Problem(UPLOAD_TOO_SLOW, detail) if self._head_bytes else None)
 
-        While an earlier request is worked on, an answer would be taken for that one's: then the
-        connection ends after that one.
+    def _end(self, problem: Problem | None = None) -> None:
+        """Reads nothing more, answers without the application, and closes the connection.
+
+        Earlier requests are answered first: their callers would take this answer for theirs.
+
+        Args:
+            problem: What is wrong with the request that is coming in; None closes without a word.
         """
-        if self.cycle is not None and not self.cycle.response_complete:
-            self.cycle.keep_alive = False
-        elif self._head_bytes:
-            detail = f"The headers did not arrive within {self.header_seconds:g} s."
-            self._refuse(Problem(UPLOAD_TOO_SLOW, detail))
-        else:
-            self._close()
+        if self._ending:
+            return
+        self._deadline.cancel()
+        waits = self.cycle is not None and not self.cycle.response_complete
+        if self._in_body:  # the latest request itself is wrong, and not the one that follows it
+            waits = bool(self.pipeline)
+            if waits:
+                self.pipeline.popleft()
+            elif self.cycle.response_started:
+                problem = None
+        self._in_body = False
+        self._ending = partial(self._say, problem)
+        if not waits:
+            self._ending()
 
-    def _refuse(self, problem: Problem) -> None:
-        """Answers without the application, and closes the connection."""
-        response = respond(problem, "/", accept_request_id(None))
-        head = [STATUS_LINE[problem.kind.status], b"connection: close\r\n"]
-        head += [name + b": " + value + b"\r\n" for name, value in response.raw_headers]
-        self.transport.write(b"".join([*head, b"\r\n", bytes(response.body)]))
+    def _say(self, problem: Problem | None) -> None:
+        if problem is not None and not self.transport.is_closing():
+            response = respond(problem, "/", accept_request_id(None))
+            head = [STATUS_LINE[problem.kind.status], b"connection: close\r\n"]
+            head += [name + b": " + value + b"\r\n" for name, value in response.raw_headers]
+            self.transport.write(b"".join([*head, b"\r\n", bytes(response.body)]))
         self._close()
 
     def _close(self) -> None:

@@ -217,8 +217,36 @@ def test_the_application_sees_each_header_once_and_no_trailer(
     assert seen == [[b"host", b"connection", b"upgrade", b"transfer-encoding"]]
 
 
-def test_a_request_that_dawdles_takes_nothing_from_the_one_before(
-    start: Start, monkeypatch: pytest.MonkeyPatch
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("after", "slugs"),
+    [
+        (b"\x16\x03\x01 is not HTTP\r\n\r\n", ["malformed-request"]),
+        (b"GET http://[ HTTP/1.1\r\n\r\n", ["malformed-request"]),
+        (HEAD + b"X: " + b"a" * 2 * HEADERS_LIMIT, ["headers-too-large"]),
+        (HEAD + b"X: " + b"a" * HEADERS_LIMIT + b"\r\n\r\n" + HEAD, ["headers-too-large"]),
+        (HEAD + b"Content-Length: -1\r\n\r\n", ["malformed-request"]),
+        (CHUNKED + b"zz\r\n", ["malformed-request"]),
+        (CHUNKED + b"1\r\nx\r\n0\r\nX: " + b"a" * 10 * HEADERS_LIMIT, []),
+        (CHUNKED + b"0\r\n\r\n" + CHUNKED + b"zz\r\n", ["no-file", "malformed-request"]),
+        (b"GET /livez HTTP/1.1\r\nHo", ["upload-too-slow"]),
+    ],
+    ids=[
+        "no HTTP",
+        "bad address",
+        "header without end",
+        "long header",
+        "bad length",
+        "bad chunk",
+        "trailers without end",
+        "bad chunk of the third",
+        "dawdling",
+    ],
+)
+def test_what_follows_a_request_takes_nothing_from_its_answer(
+    start: Start, monkeypatch: pytest.MonkeyPatch, after: bytes, slugs: list[str]
 ) -> None:
     def slowly(*arguments: Any) -> Screening:
         time.sleep(1)
@@ -227,7 +255,27 @@ def test_a_request_that_dawdles_takes_nothing_from_the_one_before(
     monkeypatch.setattr(intake, "screen", slowly)
     client = start(header_seconds=0.2)
     with connection(client) as connected:
-        connected.sendall(HEAD + LENGTH + b"\r\n" + NORMAL_LIKE + b"GET /livez HTTP/1.1\r\nHo")
-        received = answer(connected)
-    assert received.startswith(b"HTTP/1.1 200")
-    assert received.count(b"HTTP/1.1") == 1
+        connected.sendall(HEAD + LENGTH + b"\r\n" + NORMAL_LIKE)
+        connected.sendall(after)
+        answers = answer(connected).split(b"HTTP/1.1 ")[1:]
+    assert answers[0].startswith(b"200 ")
+    assert json.loads(answers[0].partition(b"\r\n\r\n")[2])["label"] == "NORMAL"
+    assert [slug(refusal) for refusal in answers[1:]] == slugs
+    assert client.get("/livez").status_code == 200
+
+
+def test_a_damaged_upload_puts_nothing_into_an_answer_that_has_begun(start: Start) -> None:
+    form = (
+        b'--b\r\nContent-Disposition: form-data; name="file"\r\n\r\n' + NORMAL_LIKE + b"\r\n--b\r\n"
+    )
+    head = CHUNKED.replace(b"/predict", b"/predict/batch").replace(
+        b"Host", b"Content-Type: multipart/form-data; boundary=b\r\nHost"
+    )
+    with connection(start()) as connected:
+        connected.sendall(head + b"%x\r\n" % len(form) + form + b"\r\n")
+        received = connected.recv(4096)
+        while b"index" not in received:
+            received += connected.recv(4096)
+        connected.sendall(b"zz\r\n")
+        received += answer(connected)
+    assert received.count(b"HTTP/1.1 ") == 1
