@@ -6,8 +6,11 @@ The layout is that of the Kaggle data set: `train`, `val` and `test`, each with 
 """
 
 import hashlib
+import lzma
 import os
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -19,6 +22,11 @@ from shared.labels import LABELS
 from trainer.errors import TrainerError
 
 SPLITS = ("train", "val", "test")
+# What `zipfile` raises for what is damaged, encrypted or compressed in a way that it does not know.
+ZIP_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(EOFError, RuntimeError, ValueError),
+)
 _LITTER = {".ds_store", "thumbs.db", "desktop.ini"}
 
 
@@ -184,7 +192,7 @@ def _list_zip(path: Path) -> list[str]:
             return sorted(
                 n for n in archive.namelist() if not n.endswith("/") and not _is_litter(n)
             )
-    except (zipfile.BadZipFile, OSError) as error:
+    except (*ZIP_DAMAGE, OSError) as error:
         raise DatasetError(
             f"{path} is not a readable .zip ({error}). Download it again, or give the unpacked "
             "folder."

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from shared import decoding, footprint, grey, preprocessing, signatures
 from shared.labels import LABELS
-from trainer.dataset import Broken, Dataset, DatasetError, Split, check_split
+from trainer.dataset import ZIP_DAMAGE, Broken, Dataset, DatasetError, Split, check_split
 from trainer.patients import UNKNOWN_CAUSE, cause_of, patient_of
 
 _BROKEN_LIMIT = 0.2  # a class folder with a larger share of unreadable files is a broken download
@@ -104,10 +104,9 @@ def _decode(
     def one(index: int) -> str | None:
         name = names[index][0]
         try:
-            data = archive.read(name) if archive else (dataset.path / name).read_bytes()
-            image = decoding.open_image(data)
+            image = decoding.open_image(_read(dataset, archive, name))
             images[index] = preprocessing.resize(image.decode())
-        except (decoding.ImageRefused, OSError, zipfile.BadZipFile) as error:
+        except (decoding.ImageRefused, OSError) as error:
             return str(error) or type(error).__name__
         sizes[index] = image.height, image.width
         return None
@@ -140,6 +139,15 @@ def _decode(
     paths = [names[i][0].removeprefix(dataset.root) for i in kept]
     whole = images if len(kept) == len(names) else images[kept]
     return _split(whole, labels, paths, sizes[kept]), broken
+
+
+def _read(dataset: Dataset, archive: zipfile.ZipFile | None, name: str) -> bytes:
+    if archive is None:
+        return (dataset.path / name).read_bytes()
+    try:
+        return archive.read(name)
+    except ZIP_DAMAGE as error:
+        raise OSError(str(error) or type(error).__name__) from error
 
 
 def _split(

@@ -115,6 +115,43 @@ def test_broken_and_foreign_files_are_skipped_and_listed(copy: Path) -> None:
     assert all(file.reason for file in broken)
 
 
+def test_damaged_members_of_an_archive_are_skipped_and_listed(
+    phantoms: Path, tmp_path: Path
+) -> None:
+    """As they come: with bytes lost, encrypted, and packed by a method that nobody has."""
+    archive = tmp_path / "data.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        for path in sorted((phantoms / "train").rglob("*.jpeg")):
+            file.write(path, path.relative_to(phantoms).as_posix())
+    with zipfile.ZipFile(archive) as file:
+        lost, locked, foreign = file.infolist()[:3]
+        directory = file.start_dir
+    content = bytearray(archive.read_bytes())
+    body = lost.header_offset + 30 + len(lost.filename)
+    content[body : body + 40] = b"\xff" * 40
+    entry = {m: content.index(m.filename.encode(), directory) - 46 for m in (locked, foreign)}
+    content[locked.header_offset + 6] |= 1  # the flag of an encrypted member, told twice
+    content[entry[locked] + 8] |= 1
+    content[entry[foreign] + 10] = 99
+    archive.write_bytes(content)
+    split, broken = load_split(find_dataset(archive), "train")
+    assert len(split) == 45
+    assert [file.path for file in broken] == [m.filename for m in (lost, locked, foreign)]
+    for file, reason in zip(broken, ("decompressing", "encrypted", "compression"), strict=True):
+        assert reason in file.reason
+
+
+def test_archive_with_a_damaged_directory_is_named(phantoms: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "data.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.write(next(phantoms.rglob("*.jpeg")), "chest_xray/train/NORMAL/brühl.jpeg")
+    content = archive.read_bytes()
+    at = content.rindex("ü".encode())
+    archive.write_bytes(content[:at] + b"\xff\xff" + content[at + 2 :])
+    with pytest.raises(DatasetError, match=r"data.zip is not a readable \.zip"):
+        find_dataset(archive)
+
+
 def test_mostly_broken_class_is_an_error(copy: Path) -> None:
     for path in sorted((copy / "train" / "PNEUMONIA").iterdir())[:10]:
         path.write_bytes(b"\xff\xd8\xff broken")
