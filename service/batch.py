@@ -4,7 +4,7 @@ No more than a few are in memory: reading waits for screening. One bad file is o
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -62,7 +62,7 @@ class Batch:
         self._tasks: set[asyncio.Task[Line]] = set()
         self._answers: asyncio.Queue[asyncio.Task[Line] | Exception | None] = asyncio.Queue()
 
-    async def lines(self) -> AsyncIterator[Line]:
+    async def lines(self) -> AsyncGenerator[Line]:
         """The answers in order, as they are done.
 
         Raises:
@@ -71,6 +71,7 @@ class Batch:
                 of the upload is the last line.
         """
         reading = asyncio.create_task(self._read())
+        watching = asyncio.create_task(self._watch(reading))
         told = 0
         with self._upload:
             try:
@@ -86,14 +87,12 @@ class Batch:
                         raise answer
                     told += 1
             finally:
+                watching.cancel()
                 reading.cancel()
                 self._stop()
 
     async def _read(self) -> None:
-        """Takes files off the upload, and starts on each; an exception or None ends the queue.
-
-        Goes on to notice a caller who hangs up before all is answered.
-        """
+        """Takes files off the upload, and starts on each; an exception or None ends the queue."""
         try:
             async for chunk in self._upload.chunks():
                 for part in self._form.feed(chunk):
@@ -102,14 +101,20 @@ class Batch:
             if not self._count:
                 raise Problem(NO_FILE, f"The form has no file. Send each as `{FIELD}`.")
             await self._answers.put(None)
-            await self._request.receive()  # after the body, there is nothing but the hang-up
-            self._stop()
         except ClientGone as gone:
             self._stop()
             await self._answers.put(gone)
         except Exception as failure:  # noqa: BLE001 - raised where the answers are awaited
             await self._answers.put(failure)
             await self._answers.put(None)
+
+    async def _watch(self, reading: asyncio.Task[None]) -> None:
+        """Notices a caller who hangs up before all that was sent is answered."""
+        await self._upload.complete.wait()
+        await self._request.receive()
+        reading.cancel()
+        self._stop()
+        await self._answers.put(ClientGone())
 
     def _done(self, task: asyncio.Task[Line]) -> None:
         self._tasks.discard(task)

@@ -32,6 +32,7 @@ class Upload:
 
     Attributes:
         received: Bytes that have arrived.
+        complete: Set once all of them have: from then on, a hang-up is all that a caller can send.
         under_way: Files of it that are whole and will be released, which the reader of many counts.
     """
 
@@ -58,6 +59,7 @@ class Upload:
         self._held = 0
         self._waited = 0.0
         self.received = 0
+        self.complete = asyncio.Event()
         self.under_way = 0
         announced = request.headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > limit:
@@ -89,13 +91,13 @@ class Upload:
             Problem: `upload-too-large`, `upload-too-slow`, or `overloaded` (no memory left for
                 uploads).
         """
-        more = True
-        while more:
+        while not self.complete.is_set():
             message = await self._next_message()
             if message["type"] == "http.disconnect":
                 raise ClientGone
             chunk = message.get("body", b"")
-            more = message.get("more_body", False)
+            if not message.get("more_body", False):
+                self.complete.set()
             self.received += len(chunk)
             if self.received > self._limit:
                 raise self._too_large(self.received)

@@ -1,7 +1,8 @@
 """Many images in, a line about each out."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
@@ -21,19 +22,20 @@ class LineByLine(Response):
     Starlette's streaming response listens for a hang-up meanwhile, and so would swallow the upload.
     """
 
-    def __init__(self, first: Line, rest: AsyncIterator[Line]) -> None:
+    def __init__(self, first: Line, rest: AsyncGenerator[Line]) -> None:
         super().__init__(media_type=MEDIA_TYPE)
         del self.headers["content-length"]
         self._first = first
         self._rest = rest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends the answer."""
+        """Sends the answer; what is left of the batch is dropped where that is not possible."""
         start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
-        await send(start)
-        await send(_body(self._first))
-        async for line in self._rest:
-            await send(_body(line))
+        async with aclosing(self._rest):
+            await send(start)
+            await send(_body(self._first))
+            async for line in self._rest:
+                await send(_body(line))
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

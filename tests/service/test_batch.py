@@ -1,20 +1,28 @@
 """POST /predict/batch: a line a file, in order, while the upload still comes in."""
 
+import asyncio
 import http.client
 import json
 import socket
 import threading
 import time
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+from starlette.types import Message
 
 from service import intake
 from service.answers import BatchLine
+from service.batch import Line
 from service.forms import FormReader
 from service.problems import TYPE_PREFIX
+from service.routes.batch import LineByLine
 from service.screening import Screening, screen
+from shared.decoding import OpenedImage
 from tests.service.conftest import Start, wait_until
 from tests.service.test_refusals import expect
 from tests.service.tiny_bundle import NORMAL_LIKE, PNEUMONIA_LIKE
@@ -141,6 +149,63 @@ def test_nothing_is_screened_for_a_caller_who_hung_up(
         free.set()
     assert client.post("/predict", content=NORMAL_LIKE).status_code == 200
     assert len(screened) == 2, "the first of the batch, and this one"
+
+
+def test_a_caller_who_goes_between_two_lines_leaves_nothing_behind(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = threading.Event()
+    screened: list[int] = []
+
+    def wait_and_decode(image: OpenedImage) -> NDArray[np.uint8]:
+        screened.append(1)
+        if len(screened) > 1:
+            free.wait(30)
+        return decode(image)
+
+    decode = OpenedImage.decode
+    monkeypatch.setattr(OpenedImage, "decode", wait_and_decode)
+    client = start(cores=1)
+    body = part(NORMAL_LIKE) * 20 + b"--b--\r\n"
+    connection = http.client.HTTPConnection("127.0.0.1", client.base_url.port, timeout=30)
+    connection.request("POST", "/predict/batch", body, HEADERS)
+    response = connection.getresponse()
+    assert json.loads(response.readline())["answer"]["label"] == "NORMAL"
+    wait_until(lambda: len(screened) == 2)
+    response.close()
+    connection.close()
+    wait_until(lambda: "xray_upload_bytes 0.0" in client.get("/metrics").text)
+    free.set()
+    for name in ("xray_queue_depth", "xray_running", "xray_decoded_bytes"):
+        wait_until(lambda name=name: f"{name} 0.0" in client.get("/metrics").text)  # type: ignore[misc]
+    assert len(screened) == 2
+
+
+def test_lines_that_cannot_be_sent_end_the_batch() -> None:
+    ended: list[bool] = []
+
+    async def lines() -> AsyncGenerator[Line]:
+        try:
+            yield {"index": 0}
+            yield {"index": 1}
+        finally:
+            ended.append(True)
+
+    async def run() -> None:
+        async def send(message: Message) -> None:
+            if b"1" in message.get("body", b""):
+                raise OSError
+
+        async def receive() -> Message:
+            raise AssertionError("nothing is to be received")
+
+        rest = lines()
+        answer = LineByLine(await anext(rest), rest)
+        with pytest.raises(OSError):
+            await answer({"type": "http"}, receive, send)
+        assert ended
+
+    asyncio.run(run())
 
 
 def test_a_failure_that_nobody_foresaw_ends_the_request(
