@@ -12,12 +12,14 @@ import shutil
 import signal
 import sys
 import traceback
+from collections.abc import Set
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn, TypeVar
 
 from shared.bundle import PublishFailed
 from trainer.arguments import build_parser, given
+from trainer.dataset import SPLITS
 from trainer.errors import TrainerError
 from trainer.options import Options
 from trainer.recipe import Recipe
@@ -68,7 +70,10 @@ def _fit(asked: argparse.Namespace) -> None:
     from trainer.run_folder import RunFolder, check_writable
 
     work = asked.work or asked.models / ".trainer"
-    external, not_chest = _named(asked.external), _named(asked.not_chest)
+    external, not_chest = (
+        _named("--external", asked.external),
+        _named("--not-chest", asked.not_chest),
+    )
     if not asked.resume:
         if asked.data is None:
             raise TrainerError(
@@ -110,12 +115,14 @@ def _evaluate(asked: argparse.Namespace) -> None:
     from trainer.scoring import evaluate, open_model
 
     options = _chosen(asked, Options)
+    external = _named("--external", asked.external, {asked.data.name.lower()})
+    not_chest = _named("--not-chest", asked.not_chest)
     evaluate(
         open_model(asked.bundle),
         asked.data,
         asked.split,
-        _named(asked.external),
-        _named(asked.not_chest),
+        external,
+        not_chest,
         options,
         asked.report,
         asked.json,
@@ -155,11 +162,25 @@ def _paths(stored: dict[str, str]) -> dict[str, Path]:
     return {name: Path(path) for name, path in stored.items()}
 
 
-def _named(pairs: list[str] | None) -> dict[str, Path]:
-    found = {}
+def _named(option: str, pairs: list[str] | None, own: Set[str] = frozenset()) -> dict[str, Path]:
+    """Folders by name, from NAME=DIR or from DIR, whose last part then is the name."""
+    found: dict[str, Path] = {}
     for pair in pairs or []:
         name, equals, path = pair.partition("=")
-        found[name if equals else Path(pair).name] = Path(path if equals else pair)
+        if not equals:
+            name, path = Path(pair).name, pair
+        remedy = f"name it otherwise with {option} NAME={path or 'DIR'}"
+        if name in ("", "..") or not path:
+            raise _WrongValue(f"{option}: received {pair!r}, which lacks a name or DIR; {remedy}")
+        if name.lower() in {*SPLITS, "validation", *own}:
+            raise _WrongValue(
+                f"{option}: received {pair!r}, but {name} is a set of the data itself; {remedy}"
+            )
+        if name in found:
+            raise _WrongValue(
+                f"{option}: received {pair!r}, but {name} is {found[name]} already; {remedy}"
+            )
+        found[name] = Path(path)
     return found
 
 

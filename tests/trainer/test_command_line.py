@@ -228,6 +228,41 @@ def test_values_out_of_range_where_nothing_is_trained(
 
 
 @pytest.mark.parametrize(
+    ("pairs", "message"),
+    [
+        (["/a/x", "/b/x"], "received '/b/x', but x is /a/x already; name it otherwise"),
+        (["x=/a", "x=/b"], "received 'x=/b', but x is /a already"),
+        (["."], "received '.', which lacks a name or DIR"),
+        (["=/a"], "name it otherwise with {option} NAME=/a"),
+        (["x="], "received 'x=', which lacks a name or DIR"),
+        (["test=/a"], "test is a set of the data itself"),
+        (["/a/Validation"], "Validation is a set of the data itself"),
+    ],
+)
+@pytest.mark.parametrize("option", ["--external", "--not-chest"])
+def test_names_that_would_hide_another_set(
+    option: str,
+    pairs: list[str],
+    message: str,
+    main: Main,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given = [part for pair in pairs for part in (option, pair)]
+    for name in ("evaluate", "fit"):
+        assert main([name, "--data", "d", *given]) == 2
+        said = capsys.readouterr().err
+        assert f"error: {option}: received" in said
+        assert message.format(option=option) in said
+
+
+def test_a_set_from_elsewhere_is_not_named_as_the_data(
+    main: Main, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", "--data", "a/clinic", "--external", "b/clinic"]) == 2
+    assert "clinic is a set of the data itself" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         ("evaluate", "--data", "x", "--members", "2"),
@@ -305,7 +340,7 @@ class TestEvaluate:
         done = trainer(
             *("evaluate", "--bundle", tiny_run.models, "--data", tiny_run.data),
             *("--resamples", "50", "--report", report, "--json", figures),
-            *("--external", f"val={tiny_run.data / 'val'}"),
+            *("--external", f"more={tiny_run.data / 'val'}"),
             *("--not-chest", f"same={tiny_run.data / 'val'}"),
         )
         assert done.returncode == 0, done.stderr
