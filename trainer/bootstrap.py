@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 
 Weights = NDArray[np.float64]
 
@@ -19,6 +20,20 @@ class Interval:
 
     def __str__(self) -> str:
         return f"{self.value:.3f} ({self.low:.3f}-{self.high:.3f})"
+
+
+def wilson(hits: int, count: int) -> Interval:
+    """A share of independent cases with its 95 % interval (Wilson, JASA 22, 1927).
+
+    Args:
+        hits: Cases that count, 0 to `count`.
+        count: Cases in all; of none the share is 0 and may be anything.
+    """
+    if not count:
+        return Interval(0.0, 0.0, 1.0)
+    found = binomtest(hits, count).proportion_ci(method="wilson")
+    value = hits / count
+    return Interval(value, min(float(found.low), value), max(float(found.high), value))
 
 
 def patient_weights(patients: Sequence[str], resamples: int, seed: int) -> Iterator[Weights]:

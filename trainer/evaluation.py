@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.bootstrap import Interval, Weights, intervals
+from trainer.bootstrap import Interval, Weights, intervals, wilson
 
 ECE_BINS = 15
 FIGURES: dict[str, str] = {
@@ -89,12 +89,18 @@ class Evaluation:
 def evaluate(answers: Answers, resamples: int = 1000, seed: int = 0) -> Evaluation:
     """Measure everything, with intervals from resampled patients.
 
+    Where a figure is 0 or 1 every draw is alike, which says nothing: its interval is Wilson's of as
+    many patients as it is about; of the smaller class where it compares two.
+
     Args:
         answers: The probabilities and the truth; both classes present.
         resamples: Bootstrap draws for the intervals.
         seed: Of the draws.
     """
     measured = intervals(lambda w: _measure(answers, w), answers.patients, resamples, seed)
+    for name, count in _patients_behind(answers).items():
+        if name in measured and measured[name].value in (0, 1):
+            measured[name] = wilson(round(measured[name].value) * count, count)
     called = answers.called().astype(np.int64)
     three = answers.three_classes()
     return Evaluation(
@@ -181,6 +187,30 @@ def _measure(answers: Answers, weight: Weights) -> dict[str, float]:
             answers.viral[cause], answers.causes[cause], weight[cause]
         )
     return figures
+
+
+def _patients_behind(answers: Answers) -> dict[str, int]:
+    """How many patients each figure is about."""
+    called, sick = answers.called(), answers.labels == 1
+    everybody = np.ones(len(sick), bool)
+    both = ("balanced_accuracy", "roc_auc", "average_precision")
+    about = {
+        **{name: [everybody] for name in ("accuracy", "ece", "brier", "reviewed")},
+        **{name: [sick, ~sick] for name in both},
+        "recall": [sick],
+        "specificity": [~sick],
+        "precision": [called],
+        "f1": [sick | called],
+    }
+    three = answers.three_classes()
+    if three is not None and answers.causes is not None:
+        about["three_class_accuracy"] = [three[2]]
+        about["cause_auc"] = [answers.causes == 0, answers.causes == 1]
+    patients = np.asarray(answers.patients)
+    return {
+        name: min(len(np.unique(patients[group])) for group in groups)
+        for name, groups in about.items()
+    }
 
 
 def _ratio(part: float, whole: float) -> float:

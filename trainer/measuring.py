@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from shared.manifest import Refusal, Unfamiliar
-from trainer.bootstrap import Interval
+from trainer.bootstrap import Interval, wilson
 from trainer.console import bar, say
 from trainer.dataset import Dataset, Split, check_split, find_dataset
 from trainer.decision import Decision
 from trainer.errors import TrainerError
-from trainer.findings import SetResult, measure, refused_by, share
+from trainer.findings import SetResult, measure, refused_by
 from trainer.inference import Outputs, predict
 from trainer.loading import load_split
 from trainer.pictures import list_files, load_pictures
@@ -128,5 +128,5 @@ def measure_others(
         if unread:
             say(f"  {name}", f"{unread} files are no readable pictures and were left out")
         if found is not None:
-            refused[name] = share(found)
+            refused[name] = wilson(int(found.sum()), len(found))
     return results, refused

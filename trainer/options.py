@@ -86,7 +86,12 @@ class Options:
                 )
         if self.refusal_images == 1:
             raise ValueError("refusal_images: received 1; accepts 0, or 2 or more")
-        for name in ("seed", "limit", "refusal_images", "resamples", "samples"):
+        if self.resamples < 20:
+            raise ValueError(
+                f"resamples: received {self.resamples}; accepts 20 or more, of which the intervals "
+                "leave out the outermost twentieth"
+            )
+        for name in ("seed", "limit", "refusal_images", "samples"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}: received {getattr(self, name)}; accepts 0 or more")
 

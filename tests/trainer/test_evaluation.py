@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from trainer.bootstrap import Interval, intervals, patient_weights
+from trainer.bootstrap import intervals, patient_weights, wilson
 from trainer.evaluation import Answers, area_under_roc, evaluate, expected_calibration_error
 
 
@@ -132,4 +132,17 @@ def test_undefined_figures_are_left_out() -> None:
     found = evaluate(answers, resamples=5).metrics
     assert "recall" not in found
     assert "roc_auc" not in found
-    assert found["specificity"] == Interval(1.0, 1.0, 1.0)
+    assert found["specificity"] == wilson(2, 2)
+
+
+def test_perfect_figures_are_not_certain() -> None:
+    """16 images of 12 patients, all answered rightly; a few more might not be."""
+    labels = np.repeat([0, 1], 8)
+    patients = [f"{i // 2 if i < 8 else i}" for i in range(16)]
+    answers = Answers(np.where(labels, 0.9, 0.1), labels, patients, 0.5, 0.4, 0.6)
+    found = evaluate(answers, resamples=50).metrics
+    assert found["accuracy"] == wilson(12, 12)
+    assert found["recall"] == wilson(8, 8)
+    assert found["roc_auc"] == found["specificity"] == wilson(4, 4)
+    assert found["roc_auc"].low == pytest.approx(0.51, abs=0.01)
+    assert found["reviewed"] == wilson(0, 12)
