@@ -33,6 +33,7 @@ from trainer.dataset import Split
 from trainer.fused import fast_normalisation
 from trainer.inference import run_keras
 from trainer.network import build_network, training_view
+from trainer.processor import computes_bfloat16
 from trainer.recipe import Recipe
 from trainer.teaching import Teachers
 
@@ -90,7 +91,8 @@ def fit_member(
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(seed)
-    with precision("mixed_bfloat16" if recipe.mixed_precision else "float32"):
+    mixed = recipe.mixed_precision and computes_bfloat16()
+    with precision("mixed_bfloat16" if mixed else "float32"):
         learner = training_view(build_network(recipe, fast_normalisation()))
     with precision("float32"):
         shipped = build_network(recipe)
@@ -338,7 +340,6 @@ def compile_learner(learner: keras.Model, recipe: Recipe, steps: int) -> None:
         loss=["binary_crossentropy", "binary_crossentropy"],
         loss_weights=[1.0, recipe.cause_weight],
         metrics=[[_accuracy], []],
-        jit_compile="auto" if _has_gpu() else False,
     )
     optimizer.build(learner.trainable_variables)
 
@@ -350,10 +351,6 @@ def _accuracy(target: Any, predicted: Any) -> Any:
 
 
 _accuracy.__name__ = "accuracy"
-
-
-def _has_gpu() -> bool:
-    return bool(keras.distribution.list_devices("gpu"))
 
 
 @contextmanager

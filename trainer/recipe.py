@@ -60,8 +60,8 @@ class Recipe:
     )
     mixed_precision: bool = knob(
         True,
-        "bfloat16 or float32",
-        "half the time a step where the processor has bfloat16, with the fused normalisation",
+        "bfloat16, where the machine has instructions for it, or float32",
+        "half the time a step with the fused normalisation; several times more where imitated",
     )
 
     # The loss
