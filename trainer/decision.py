@@ -54,8 +54,8 @@ def decide(
         heads: What the columns mean.
         validation: The images.
         options: Kind of calibration, and the rule of the threshold.
-        train: What the network learned from, if that is known. Where it holds both causes and
-            validation does not, causes are told without calibration.
+        train: What the network learned from, if that is known. Causes are told where it holds both;
+            without calibration where validation does not.
     """
     calibration = fit_calibration(
         logits[:, heads.index(PNEUMONIA_HEAD)],
@@ -67,13 +67,15 @@ def decide(
     if VIRAL_HEAD in heads:
         known = validation.causes >= 0
         # Without images of both causes the head has learnt nothing, and nothing is said of causes.
-        if not _has_both_causes(validation):
-            cause = Calibration() if train is not None and _has_both_causes(train) else None
-        else:
-            cause = fit_calibration(
-                logits[known, heads.index(VIRAL_HEAD)],
-                validation.causes[known],
-                options.calibration,
+        if _has_both_causes(validation if train is None else train):
+            cause = (
+                fit_calibration(
+                    logits[known, heads.index(VIRAL_HEAD)],
+                    validation.causes[known],
+                    options.calibration,
+                )
+                if _has_both_causes(validation)
+                else Calibration()
             )
     point = choose_operating_point(
         calibrated(logits[:, heads.index(PNEUMONIA_HEAD)], calibration),

@@ -220,10 +220,13 @@ def _distance(style: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[
 def _highest(
     score: NDArray[np.float64], strata: NDArray[np.int64], group: Indices, share: float
 ) -> NDArray[np.bool_]:
-    """Whole groups with the highest mean score, until each stratum has its share."""
+    """Whole groups with the highest mean score, until each stratum has its share; a stratum of one
+    group stays, as there would be nothing to learn it from."""
     held = np.zeros(len(strata), bool)
     for stratum in np.unique(strata):
         own = strata == stratum
+        if len(np.unique(group[own])) == 1:
+            continue
         names = np.unique(group[own])
         mean = np.array([score[own & (group == name)].mean() for name in names])
         for name in names[np.argsort(-mean, kind="stable")]:

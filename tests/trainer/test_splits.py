@@ -193,3 +193,17 @@ def test_numbers_decide_for_each_cause_where_causes_share_a_series() -> None:
     assert [names[i].removeprefix("train/") for i in held] == [
         *("im-1", "im-20", "person1", "person2", "person21", "person40", "person59", "person60")
     ]
+
+
+def test_the_only_patient_of_a_cause_is_learned_from() -> None:
+    names = [f"train/im-{n}" for n in range(20)] + [f"train/person{n}" for n in range(20)]
+    causes = np.array([-1] * 20 + [1] + [0] * 19)
+    split = Split(
+        np.arange(40, dtype=np.uint8)[:, None, None] * np.ones((1, 8, 8), np.uint8),
+        (causes >= 0).astype(np.int64),
+        causes,
+        names,
+        names,
+    )
+    kept, _ = stress_fold(split, "ends", 0.2)
+    assert 20 in kept
