@@ -17,8 +17,8 @@ Probabilities = NDArray[np.floating]
 Labels = NDArray[np.integer]
 
 _RULES: dict[str, tuple[float | None, str]] = {
-    "sensitivity": (0.97, "the highest threshold whose sensitivity is at least this"),
-    "specificity": (0.90, "the lowest threshold whose specificity is at least this"),
+    "sensitivity": (0.97, "the highest threshold with at least this (median of resamples)"),
+    "specificity": (0.90, "the lowest threshold with at least this (median of resamples)"),
     "cost": (2.0, "least cost, a missed pneumonia costing so many false alarms"),
     "balanced": (None, "most of sensitivity + specificity (Youden, Cancer 1950)"),
     "equal": (None, "sensitivity equals specificity"),

@@ -4,8 +4,10 @@ it learned from.
 Two different questions get two different means. "Is this a chest X-ray at all?" is a small head on
 the maps of the trained network, fitted against the pictures of `trainer.negatives` while the
 network itself stays as it is, so the answer about pneumonia does not change. "Is it like the ones I
-know?" is the Mahalanobis distance of the pooled features from those of the training images (Lee et
-al., NeurIPS 2018); the whitening that makes it a plain length is the last layer of the graph.
+know?" is the Mahalanobis distance of the pooled features from those of all training images (one
+Gaussian whatever the class: Kamoi & Kobayashi, "Why is the Mahalanobis Distance Effective for
+Anomaly Detection?", 2020); the whitening that makes it a plain length is the last layer of the
+graph.
 """
 
 from __future__ import annotations
