@@ -89,11 +89,15 @@ class Data(_Part):
 
     Attributes:
         fingerprint: sha256 over the names and contents of the images, or None if unknown.
+        held_out: The same of those among them that validated.
+        kaggle: Whether they are the Kaggle folders, by the names of their files.
         counts: Images by split and class: {"train": {"NORMAL": 1205, ...}, ...}.
         patients: Patients by split.
     """
 
     fingerprint: Sha256 | None = None
+    held_out: Sha256 | None = None
+    kaggle: bool = False
     counts: dict[str, dict[str, int]] = Field(default_factory=dict)
     patients: dict[str, int] = Field(default_factory=dict)
 

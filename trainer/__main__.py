@@ -13,9 +13,10 @@ import signal
 import sys
 import traceback
 from collections.abc import Set
+from dataclasses import fields
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from shared.bundle import PublishFailed
 from trainer.arguments import build_parser, given
@@ -23,6 +24,9 @@ from trainer.dataset import SPLITS
 from trainer.errors import TrainerError
 from trainer.options import Options
 from trainer.recipe import Recipe
+
+if TYPE_CHECKING:
+    from trainer.run_folder import RunFolder
 
 Fields = TypeVar("Fields", Options, Recipe)
 
@@ -68,13 +72,14 @@ def main(arguments: list[str] | None = None) -> int:
 def _fit(asked: argparse.Namespace) -> None:
     from trainer.fit import Request, fit
     from trainer.run_folder import RunFolder, check_writable
+    from trainer.teaching import find_teacher
 
     work = asked.work or asked.models / ".trainer"
     external, not_chest = (
         _named("--external", asked.external),
         _named("--not-chest", asked.not_chest),
     )
-    if not asked.resume:
+    if asked.resume is None:
         if asked.data is None:
             raise TrainerError(
                 "--data is missing: give the folder or the .zip that holds train and test, or "
@@ -89,26 +94,38 @@ def _fit(asked: argparse.Namespace) -> None:
             asked.test is not False,
             external,
             not_chest,
-            tuple(asked.teacher),
+            tuple(map(find_teacher, asked.teacher)),
         )
+        if "teaching" in given(asked, Recipe) and not asked.teacher:
+            raise _WrongValue("--teaching needs a --teacher: without one, the labels are all")
         fit(request)
         return
     check_writable(work, "--work")
-    run = RunFolder.resume(work)
+    run = RunFolder.resume(work, asked.resume)
+    recipe, options = _stored(run, "recipe", Recipe), _stored(run, "options", Options)
     _refuse_changes("recipe", given(asked, Recipe), run.state["recipe"])
     _refuse_changes("options", given(asked, Options), run.state["options"])
     request = Request(
         asked.data or Path(run.state["data"]),
         asked.models,
         work,
-        Recipe(**run.state["recipe"]),
-        Options(**run.state["options"]),
+        recipe,
+        options,
         run.state["test"] if asked.test is None else asked.test,
         external if external or asked.external is None else _paths(run.state["external"]),
         not_chest if not_chest or asked.not_chest is None else _paths(run.state["not_chest"]),
-        tuple(asked.teacher) or tuple(map(Path, run.state.get("teachers", []))),
+        tuple(map(find_teacher, asked.teacher)) or tuple(map(Path, run.state["teachers"])),
     )
     fit(request, run)
+
+
+def _stored(run: "RunFolder", part: str, of: type[Fields]) -> Fields:
+    if set(run.state[part]) != {item.name for item in fields(of)} or "held_out" not in run.state:
+        raise TrainerError(
+            f"Another version of this program, with other options, began the run {run.path}. "
+            "Finish it with that version, or start a new run without --resume."
+        )
+    return of(**run.state[part])
 
 
 def _evaluate(asked: argparse.Namespace) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from shared.bundle import MANIFEST_NAME, publish
-from shared.manifest import Calibration, Draft, Manifest, OperatingPoint
+from shared.manifest import Calibration, Data, Draft, Manifest, OperatingPoint
+from trainer.audit import fingerprint
 from trainer.console import say
 from trainer.dataset import Split
 from trainer.decision import Decision, decide
@@ -78,7 +79,8 @@ def export(
         findings = Findings(
             decision=decision,
             results=[],
-            training=_training(kept, options if calibrate_on else None),
+            training=_training(kept, options, calibrate_on),
+            data=kept.data if kept else Data(),
             refusal=kept.refusal if kept else None,
             unfamiliar=kept.unfamiliar if kept else None,
             cost={"parameters": model.count_params(), "onnx_bytes": onnx.stat().st_size},
@@ -118,6 +120,12 @@ def _decision(
 ) -> Decision:
     if data is not None and calibrate_on:
         name, images = load_single(data, calibrate_on)
+        if kept is not None and kept.data.fingerprint == fingerprint(images):
+            say(
+                "  warning",
+                "the network learned from these images: it is surer of them than of others, and "
+                "so is what is calibrated on them",
+            )
         return decide(run_network(onnx, images, name).logits, heads, images, options)
     if kept is not None:
         return Decision.of(kept)
@@ -125,13 +133,17 @@ def _decision(
     return Decision(heads, Calibration(), Calibration() if "viral" in heads else None, plain)
 
 
-def _training(kept: Manifest | None, decided: Options | None) -> dict[str, Any]:
-    """How the network came about, with the options that decided anew, if any did."""
+def _training(kept: Manifest | None, options: Options, calibrate_on: str | None) -> dict[str, Any]:
+    """How the network came about, with what decided anew, if anything did."""
     found = {"exported_from": "a Keras .h5", **versions()} if kept is None else kept.training
-    if decided is None:
+    if calibrate_on is None:
         return found
-    now = {name: getattr(decided, name) for name in DECIDING}
-    return {**found, "options": {**found.get("options", {}), **now}}
+    now = {name: getattr(options, name) for name in DECIDING}
+    return {
+        **found,
+        "options": {**found.get("options", {}), **now},
+        "calibrated_on": calibrate_on,
+    }
 
 
 def _measured(

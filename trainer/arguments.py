@@ -48,8 +48,11 @@ def build_parser() -> argparse.ArgumentParser:
     )
     fit.add_argument(
         "--resume",
-        action="store_true",
-        help="go on with the newest run that has not published, with that run's options",
+        nargs="?",
+        const="",
+        metavar="RUN",
+        help="go on with a run that has not published, with that run's options; the newest unless "
+        "its folder in WORK/runs is named",
     )
     fit.add_argument(
         "--test",

@@ -8,6 +8,7 @@ import numpy as np
 from shared.labels import LABELS
 from shared.manifest import Data
 from trainer.dataset import Broken, Split
+from trainer.patients import is_kaggle_name
 from trainer.style import STATISTICS, style_statistics
 
 _STYLED = 600  # images, evenly over the split: a median needs no more
@@ -97,10 +98,18 @@ def fingerprint(split: Split) -> str:
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
 
-def data_record(splits: dict[str, Split], digest: str | None) -> Data:
-    """The part of the manifest that says what the network was fitted on."""
+def data_record(splits: dict[str, Split], digest: str) -> Data:
+    """The part of the manifest that says what the network was fitted on.
+
+    Args:
+        splits: With "train" and "validation".
+        digest: `fingerprint` of the training folder, before copies were dropped.
+    """
+    names = splits["train"].paths
     return Data(
         fingerprint=digest,
+        held_out=fingerprint(splits["validation"]),
+        kaggle=sum(map(is_kaggle_name, names)) > 0.9 * len(names),
         counts={name: class_counts(split) for name, split in splits.items()},
         patients={name: len(set(split.patients)) for name, split in splits.items()},
     )

@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
-from shared.manifest import CHEST_XRAY_HEAD, Refusal, Unfamiliar
+from shared.manifest import CHEST_XRAY_HEAD, Calibration, Data, Refusal, Unfamiliar
 from trainer.audit import Audit
-from trainer.bootstrap import Interval, intervals
+from trainer.bootstrap import Interval, intervals, wilson
 from trainer.dataset import Split
 from trainer.decision import Decision, answer
 from trainer.evaluation import Answers, Evaluation, area_under_roc, evaluate
@@ -49,13 +48,14 @@ class HeatmapCheck:
 
     Attributes:
         central: Mean share of the weight inside the central 80 %, with its interval.
-        randomised: Mean rank correlation with the maps of shuffled weights; near 0 is right.
+        randomised: Mean rank correlation with the maps of shuffled weights, with its interval; near
+            0 is right.
         images: Positions of the images that are shown.
         shuffled: (n, h, w) float32, their maps under shuffled weights.
     """
 
     central: Interval | None
-    randomised: float | None
+    randomised: Interval | None
     images: list[int]
     shuffled: NDArray[np.float32] | None
 
@@ -65,8 +65,8 @@ class MemberFigures:
     """One member of an ensemble, or the ensemble, on the validation images, uncalibrated."""
 
     name: str
-    roc_auc: float
-    accuracy: float
+    roc_auc: Interval
+    accuracy: Interval
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,7 @@ class Findings:
         results: By name; the first is the one whose figures stand in the manifest.
         training: Options, recipe, versions of libraries.
         cost: "parameters", "multiply_adds", "onnx_bytes" where known.
+        data: What the network was fitted on, where that is known.
         audit: Of the data; None for an evaluation.
         histories: One list of epochs for each member.
         best_epochs: The kept epoch of each member.
@@ -94,6 +95,7 @@ class Findings:
     results: list[SetResult]
     training: dict[str, Any] = field(default_factory=dict)
     cost: dict[str, int] = field(default_factory=dict)
+    data: Data = field(default_factory=Data)
     audit: Audit | None = None
     histories: list[list[dict[str, float]]] = field(default_factory=list)
     best_epochs: list[int] = field(default_factory=list)
@@ -106,19 +108,32 @@ class Findings:
     samples: int = 8
 
     @property
-    def fitted_on_validation(self) -> list[str]:
-        """What was chosen on validation images, not fixed by an option: "the epoch"..."""
+    def chosen_on(self) -> dict[str, list[str]]:
+        """What was chosen on images and not fixed by an option, by the set that it was chosen on:
+        {"validation": ["the epoch", ...]}."""
         decision, options = self.decision, self.training.get("options", {})
         point = decision.operating_point
-        chosen = {
+        while_training = {
             "the epoch": bool(self.best_epochs or self.training.get("best_epochs")),
+            "the limit of what is refused": self.refusal is not None,
+            "the limit of what is unfamiliar": self.unfamiliar is not None,
+        }
+        while_deciding = {
             "the temperature": decision.calibration.temperature != 1,
             "the bias": decision.calibration.bias != 0
             and options.get("calibration") != "temperature",
+            "the calibration of the causes": decision.cause_calibration
+            not in (None, Calibration()),
             "the threshold": not point.rule.startswith("fixed"),
             "the uncertain band": point.low < point.high,
         }
-        return [name for name, so in chosen.items() if so]
+        found: dict[str, list[str]] = {}
+        for name, choices in (
+            ("validation", while_training),
+            (self.training.get("calibrated_on", "validation"), while_deciding),
+        ):
+            found.setdefault(name, []).extend(choice for choice, so in choices.items() if so)
+        return {name: choices for name, choices in found.items() if choices}
 
     @property
     def trained_here(self) -> bool:
@@ -186,20 +201,12 @@ def share_of_patients(
     if flags is None:
         return None
     if flags.all() or not flags.any():
-        return share(np.full(len(set(patients)), flags.any()))
+        count = len(set(patients))
+        return wilson(count * bool(flags.any()), count)
     found = intervals(
         lambda w: {"share": float(np.average(flags, weights=w))}, patients, resamples, seed
     )
     return found["share"]
-
-
-def share(flags: NDArray[np.bool_]) -> Interval:
-    """A share with Wilson's 95 % interval (Wilson, JASA 22, 1927)."""
-    if not len(flags):
-        return Interval(0.0, 0.0, 1.0)
-    found = binomtest(int(flags.sum()), len(flags)).proportion_ci(method="wilson")
-    value = float(flags.mean())
-    return Interval(value, min(float(found.low), value), max(float(found.high), value))
 
 
 def check_heatmaps(
@@ -236,23 +243,47 @@ def check_heatmaps(
     random = np.random.default_rng(seed)
     chosen = np.sort(random.permutation(right)[:32])
     shuffled = randomised_maps(model, result.split.images[chosen], seed)
-    alike = float(similarity(maps[chosen], shuffled).mean())
+    likeness = similarity(maps[chosen], shuffled)
+    alike = intervals(
+        lambda w: {"alike": float(np.average(likeness, weights=w))},
+        [result.split.patients[i] for i in chosen],
+        resamples,
+        seed,
+    )["alike"]
     return HeatmapCheck(central, alike, chosen[:shown].tolist(), shuffled[:shown])
 
 
 def member_figures(
-    member_logits: list[list[float]], ensemble: Outputs, validation: Split
+    member_logits: list[list[float]],
+    ensemble: Outputs,
+    validation: Split,
+    resamples: int,
+    seed: int,
 ) -> list[MemberFigures]:
-    """What the ensemble buys: each member and all together on the same images."""
+    """What the ensemble buys: each member and all together on the same images.
+
+    Args:
+        member_logits: (N,) of pneumonia for each member.
+        ensemble: Of all together.
+        validation: The images, N.
+        resamples: Bootstrap draws of patients.
+        seed: Of the draws.
+    """
     if len(member_logits) < 2:
         return []
     rows = [(f"member {i + 1}", np.array(z)) for i, z in enumerate(member_logits)]
     rows.append(("ensemble", ensemble.logits[:, 0].astype(np.float64)))
-    return [
-        MemberFigures(
-            name,
-            area_under_roc(z, validation.labels),
-            float(((z >= 0) == (validation.labels == 1)).mean()),
+    labels, figures = validation.labels, []
+    for name, z in rows:
+        right = (z >= 0) == (labels == 1)
+        found = intervals(
+            lambda w, z=z, right=right: {  # type: ignore[misc]
+                "roc_auc": area_under_roc(z, labels, w),
+                "accuracy": float(np.average(right, weights=w)),
+            },
+            validation.patients,
+            resamples,
+            seed,
         )
-        for name, z in rows
-    ]
+        figures.append(MemberFigures(name, found["roc_auc"], found["accuracy"]))
+    return figures

@@ -40,8 +40,7 @@ class Request:
         test: Whether to look at the test folder at the end.
         external: Further sets to measure on at the end, by name.
         not_chest: Folders of pictures that should be refused, by name.
-        teachers: Bundles whose answers the members learn, in place of the labels; best of runs that
-            held out the same patients, or what the members say of those is a little flattered.
+        teachers: Bundles whose answers the members learn, in place of the labels.
     """
 
     data: Path
@@ -102,19 +101,10 @@ def fit(request: Request, run: RunFolder | None = None) -> Path:
     check_writable(request.models, "--models")
     check_writable(request.work, "--work")
     check_others(request.external, request.not_chest)
-    if run is None and request.teachers:
-        from trainer.teaching import Teachers
-
-        Teachers(request.teachers)  # raises where one cannot teach
     prepared = prepare(request.data, request.work, request.options, request.test)
     resumed = run is not None
-    run = run or RunFolder.create(request.work, request.state())
-    if run.state.setdefault("fingerprint", prepared.fingerprint) != prepared.fingerprint:
-        raise TrainerError(
-            f"The training images in {request.data} have changed since the run {run.path} began. "
-            "Put them back, or start a new run without --resume."
-        )
-    run.save()
+    run = run or RunFolder.create(request.work, {**request.state(), **_images(prepared)})
+    _check_same_images(request, prepared, run)
     say("Run", f"{run.path}{' (resumed)' if resumed else ''}")
     with _resumable(request):
         fitted = _network(request, prepared, run)
@@ -125,6 +115,26 @@ def fit(request: Request, run: RunFolder | None = None) -> Path:
         run.save(published=path.name)
     say("Done", f"in {duration(time.monotonic() - started)}: {path}")
     return path
+
+
+def _check_same_images(request: Request, prepared: Prepared, run: RunFolder) -> None:
+    """A resumed run must learn from, and be judged by, the images that it began with."""
+    now, began = _images(prepared), run.state
+    if began["fingerprint"] != now["fingerprint"]:
+        raise TrainerError(
+            f"The training images in {request.data} have changed since the run {run.path} began. "
+            "Put them back, or start a new run without --resume."
+        )
+    if began["held_out"] != now["held_out"]:
+        raise TrainerError(
+            f"The run {run.path} held out other patients than this version of the program does, "
+            "and would be judged by images that it learned from. Finish it with the version that "
+            "began it, or start a new run without --resume."
+        )
+
+
+def _images(prepared: Prepared) -> dict[str, str | None]:
+    return {"fingerprint": prepared.data.fingerprint, "held_out": prepared.data.held_out}
 
 
 @contextmanager
@@ -178,6 +188,13 @@ def _train(
     train, validation = prepared.splits["train"], prepared.splits["validation"]
     options = request.options
     teachers = Teachers(request.teachers) if request.teachers else None
+    alike = [held == prepared.data.held_out for held in teachers.held_out] if teachers else []
+    if not all(alike):
+        say(
+            "  warning",
+            "a teacher may have learned from patients who validate here, as its own run held out "
+            "others: the validation figures will flatter a little",
+        )
     members = []
     for index in range(options.members):
         label = f"Member {index + 1}/{options.members}" if options.members > 1 else "Training"
@@ -215,7 +232,10 @@ def _train(
         "histories": [m.history for m in members],
         "best_epochs": [m.best_epoch for m in members],
         "member_logits": logits,
-        "teachers": teachers.digests if teachers else [],
+        "teachers": [
+            {"network": digest, "held_out_alike": same}
+            for digest, same in zip(teachers.digests if teachers else [], alike, strict=True)
+        ],
         "refusal": refusal,
         "unfamiliar": unfamiliar,
         "parameters": model.count_params(),

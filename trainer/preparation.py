@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.labels import LABELS
-from trainer.audit import Audit, audit, fingerprint
+from shared.manifest import Data
+from trainer.audit import Audit, audit, data_record, fingerprint
 from trainer.console import bar, say
 from trainer.dataset import Dataset, DatasetError, Split, check_split, find_dataset
 from trainer.errors import TrainerError
@@ -20,12 +21,12 @@ class Prepared:
     Attributes:
         splits: "train" and "validation"; "val" and "test" where there are any.
         audit: Facts about them.
-        fingerprint: SHA-256 of the training folder's contents.
+        data: What is recorded of them.
     """
 
     splits: dict[str, Split]
     audit: Audit
-    fingerprint: str
+    data: Data
 
 
 def prepare(data: Path, work: Path, options: Options, test: bool) -> Prepared:
@@ -65,7 +66,7 @@ def prepare(data: Path, work: Path, options: Options, test: bool) -> Prepared:
     splits = {"train": whole.select(train), "validation": whole.select(held), **loaded}
     found = audit(splits, dropped, broken)
     _describe(data, found)
-    return Prepared(splits, found, digest)
+    return Prepared(splits, found, data_record(splits, digest))
 
 
 def _hold_out(whole: Split, options: Options) -> tuple[Indices, Indices]:

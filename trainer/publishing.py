@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.bundle import publish
 from shared.manifest import Draft, Metric, Refusal, Unfamiliar
-from trainer.audit import class_counts, data_record
+from trainer.audit import class_counts
 from trainer.console import say
 from trainer.decision import decide
 from trainer.evaluation import Evaluation
@@ -85,11 +85,16 @@ def conclude(request: "Request", prepared: "Prepared", fitted: "Fitted", run: Ru
             "multiply_adds": record["multiply_adds"],
             "onnx_bytes": fitted.onnx.stat().st_size,
         },
+        data=prepared.data,
         audit=prepared.audit,
         histories=record["histories"],
         best_epochs=record["best_epochs"],
         members=member_figures(
-            record["member_logits"], outputs["validation"], prepared.splits["validation"]
+            record["member_logits"],
+            outputs["validation"],
+            prepared.splits["validation"],
+            options.resamples,
+            options.seed,
         ),
         heatmaps=check_heatmaps(results[0], fitted.model, 4, options.seed, options.resamples),
         refusal=refusal,
@@ -108,7 +113,6 @@ def conclude(request: "Request", prepared: "Prepared", fitted: "Fitted", run: Ru
     for name, text in texts.items():
         write_atomically(run.path / name, text)
     draft = draft_of(findings, heads, bool(named_outputs(fitted.model)))
-    draft = draft.model_copy(update={"data": data_record(prepared.splits, prepared.fingerprint)})
 
     def write(folder: Path) -> Draft:
         shutil.copyfile(fitted.h5, folder / "model.h5")
@@ -132,6 +136,7 @@ def draft_of(findings: Findings, heads: tuple[str, ...], heatmap: bool) -> Draft
         refusal=findings.refusal,
         unfamiliar=findings.unfamiliar,
         heatmap=heatmap,
+        data=findings.data,
         metrics={
             name: Metric(value=m.value, low=m.low, high=m.high)
             for name, m in first.evaluation.metrics.items()

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+from trainer.console import say
 from trainer.errors import TrainerError
 
 _STATE = "run.json"
@@ -52,23 +53,37 @@ class RunFolder:
         return run
 
     @classmethod
-    def resume(cls, work: Path) -> "RunFolder":
-        """Open the newest run that has not published.
+    def resume(cls, work: Path, name: str | None = None) -> "RunFolder":
+        """Open a run that has not published.
+
+        Args:
+            work: Where runs are kept.
+            name: Of its folder; None: the newest.
 
         Raises:
-            TrainerError: There is none.
+            TrainerError: There is none, or none of that name.
         """
+        unfinished = {}
         for path in sorted((work / "runs").glob("*"), reverse=True):
-            try:
+            with contextlib.suppress(OSError, ValueError):
                 state = json.loads((path / _STATE).read_text(encoding="utf-8"))
-            except (OSError, ValueError):
-                continue
-            if not state.get("published"):
-                return cls(path, state)
-        raise TrainerError(
-            f"There is no unfinished run in {work / 'runs'}. Leave out --resume to start one, or "
-            "give the --models or --work of the run to go on with."
-        )
+                if not state.get("published"):
+                    unfinished[path.name] = state
+        if not unfinished:
+            raise TrainerError(
+                f"There is no unfinished run in {work / 'runs'}. Leave out --resume to start one, "
+                "or give the --models or --work of the run to go on with."
+            )
+        name = name or next(iter(unfinished))
+        if name not in unfinished:
+            raise TrainerError(
+                f"There is no unfinished run {name} in {work / 'runs'}; there are "
+                f"{', '.join(unfinished)}."
+            )
+        others = [other for other in unfinished if other != name]
+        if others:
+            say("Also open", f"{', '.join(others)}: go on with one by --resume NAME")
+        return cls(work / "runs" / name, unfinished[name])
 
     def save(self, **changes: Any) -> None:
         """Write `run.json`, with these entries changed."""

@@ -23,23 +23,45 @@ from trainer.scoring import open_model
 Floats = NDArray[np.float32]
 
 
+def find_teacher(path: Path) -> Path:
+    """The folder of a bundle that can teach.
+
+    Args:
+        path: The bundle, or a models folder; its current bundle is taken.
+
+    Raises:
+        TrainerError: It is no bundle, or does not tell both pneumonia and its cause.
+    """
+    bundle = open_model(path)
+    heads = bundle.manifest.heads
+    if not {PNEUMONIA_HEAD, VIRAL_HEAD} <= set(heads):
+        raise TrainerError(
+            f"{path} cannot teach: its network answers {', '.join(heads)}; a teacher answers "
+            f"{PNEUMONIA_HEAD} and {VIRAL_HEAD}. Leave it out."
+        )
+    return bundle.path
+
+
 class Teachers:
     """One or more published networks that answer as one.
 
     Attributes:
         digests: SHA-256 of each network's `model.onnx`, in the order given.
+        held_out: Fingerprint of the images that validated each, as its manifest records it; None
+            where that is unknown.
     """
 
     def __init__(self, bundles: Sequence[Path]) -> None:
         """Open them.
 
         Args:
-            bundles: Bundles, or models folders (their current bundle is taken); at least one.
+            bundles: From `find_teacher`; at least one.
 
         Raises:
-            TrainerError: One is no bundle, or does not tell both pneumonia and its cause.
+            TrainerError: One cannot be opened any more.
         """
         self.digests: list[str] = []
+        self.held_out: list[str | None] = []
         self._networks: list[tuple[onnxruntime.InferenceSession, list[int]]] = []
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
@@ -47,17 +69,13 @@ class Teachers:
         for path in bundles:
             bundle = open_model(path)
             heads, onnx = bundle.manifest.heads, bundle.file("model.onnx").read_bytes()
-            if not {PNEUMONIA_HEAD, VIRAL_HEAD} <= set(heads):
-                raise TrainerError(
-                    f"{path} cannot teach: its network answers {', '.join(heads)}; a teacher "
-                    f"answers {PNEUMONIA_HEAD} and {VIRAL_HEAD}. Leave it out."
-                )
             session = onnxruntime.InferenceSession(
                 onnx, options, providers=["CPUExecutionProvider"]
             )
             columns = [heads.index(PNEUMONIA_HEAD), heads.index(VIRAL_HEAD)]
             self._networks.append((session, columns))
             self.digests.append(hashlib.sha256(onnx).hexdigest())
+            self.held_out.append(bundle.manifest.data.held_out)
 
     def __call__(self, images: Floats) -> Floats:
         """What they say, as `trainer.network.combine` puts members together: the mean of the

@@ -215,7 +215,7 @@ Main = Callable[[list[str]], int]
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["evaluate", "--data", "x", "--resamples=-1"], "resamples: received -1; accepts 0"),
+        (["evaluate", "--data", "x", "--resamples=-1"], "resamples: received -1; accepts 20"),
         (["export", "x.h5", "--rule", "best"], "unknown rule 'best'"),
         (["export", "x.h5", "--calibration", "x"], "calibration: received 'x'"),
     ],
@@ -351,7 +351,7 @@ class TestEvaluate:
         for name, metric in manifest.metrics.items():
             assert test["metrics"][name]["value"] == pytest.approx(metric.value), name
         assert np.sum(test["confusion_matrix"]) == 16
-        assert found["sets"]["val"]["images"] == 4
+        assert found["sets"]["more"]["images"] == 4
         assert 0 <= found["not_a_chest_xray_refused"]["same"]["value"] <= 1
         assert "<html" in report.read_text()
 
@@ -391,6 +391,11 @@ class TestExport:
         assert manifest.calibration == before.calibration
         assert manifest.refusal == before.refusal
         assert manifest.heads == before.heads
+        assert manifest.data == before.data
+        assert manifest.data.kaggle
+        card = open_bundle(path).file("MODEL_CARD.md").read_text()
+        for part in ("CC BY 4.0", "Adults", "datasets: [paultimothymooney"):
+            assert part in card
         assert manifest.metrics["roc_auc"].value == pytest.approx(before.metrics["roc_auc"].value)
 
     def test_bare_network_gets_threshold_one_half_or_a_calibrated_one(
@@ -419,6 +424,18 @@ class TestExport:
         assert fitted.calibration.temperature != 1
         assert fitted.evaluated_on is not None
         assert fitted.evaluated_on.startswith("test")
+        card = open_bundle(path).file("MODEL_CARD.md").read_text()
+        assert "Chosen on train alone: the temperature, the calibration of the causes, " in card
+
+    def test_calibration_on_what_the_network_learned_from_is_said(
+        self, tiny_run: TinyRun, tmp_path: Path
+    ) -> None:
+        done = trainer(
+            *("export", tiny_run.bundle.file("model.h5"), "--models", tmp_path),
+            *("--data", tiny_run.data, "--calibrate-on", "train", "--resamples", "20"),
+        )
+        assert done.returncode == 0, done.stderr
+        assert "the network learned from these images" in done.stdout
 
     @pytest.mark.parametrize("more", [(), ("--split", "test")])
     def test_split_that_is_measured_is_not_calibrated_on(

@@ -9,6 +9,7 @@ import subprocess
 import time
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -250,12 +251,42 @@ def test_resume_after_training_goes_straight_to_publishing(
     gone = trainer("fit", "--models", tmp_path / "models", "--resume")
     assert gone.returncode == 1
     assert "--external gone: " in gone.stderr
+    name = "2000-01-01T000000Z"  # an older run that has not published either
+    shutil.copytree(copy, copy.with_name(name))
     done = trainer("fit", "--models", tmp_path / "models", "--resume", "--no-external")
     assert done.returncode == 0, done.stderr
+    assert f"{name}: go on with one by --resume NAME" in done.stdout
     assert "trained already" in done.stdout
     assert "epoch" not in done.stderr
     again = published(tmp_path / "models").manifest
     assert again.metrics == tiny_run.bundle.manifest.metrics
+
+    missing = trainer("fit", "--models", tmp_path / "models", "--resume", "nothing")
+    assert missing.returncode == 1
+    assert f"no unfinished run nothing in {copy.parent}; there are {name}." in missing.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"held_out": "0" * 64}, "held out other patients"),
+        ({"fingerprint": "0" * 64}, "have changed since the run"),
+        ({"recipe": {"epochs": 3}}, "Another version of this program, with other options"),
+    ],
+)
+def test_what_would_be_judged_by_other_images_is_not_resumed(
+    change: dict[str, Any], expected: str, tiny_run: TinyRun, tmp_path: Path
+) -> None:
+    [run] = (tiny_run.models / ".trainer" / "runs").iterdir()
+    copy = tmp_path / "models" / ".trainer" / "runs" / run.name
+    copy.mkdir(parents=True)
+    state = json.loads((run / "run.json").read_text())
+    (copy / "run.json").write_text(json.dumps({**state, "published": None, **change}))
+    done = trainer("fit", "--models", tmp_path / "models", "--resume")
+    assert done.returncode == 1
+    assert expected in done.stderr
+    assert "without --resume" in done.stderr
+    assert current(tmp_path / "models") is None
 
 
 def test_nothing_to_resume_is_said(tiny_run: TinyRun) -> None:
@@ -281,9 +312,14 @@ def test_taught_ensemble_without_test_and_without_pictures(
     assert bundle.manifest.evaluated_on.startswith("validation")
     assert bundle.manifest.refusal is None
     assert bundle.manifest.heads == ("pneumonia", "viral")
-    assert bundle.manifest.training["teachers"] == [tiny_run.bundle.manifest.files["model.onnx"]]
+    [teacher] = bundle.manifest.training["teachers"]
+    assert teacher["network"] == tiny_run.bundle.manifest.files["model.onnx"]
+    assert not teacher["held_out_alike"]  # it held out by another rule
+    assert "a teacher may have learned from patients who validate here" in done.stdout
     assert bundle.manifest.operating_point.rule == "sensitivity=0.9"
-    assert "answers of 1 other network to augmented" in bundle.file("MODEL_CARD.md").read_text()
+    card = bundle.file("MODEL_CARD.md").read_text()
+    assert "answers of 1 other network to augmented" in card
+    assert "They may have learned from patients who validate here" in card
     text = bundle.file("report.html").read_text()
     assert "What the ensemble buys" in text
     assert "member 2" in text

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import yaml
 
-from shared.manifest import Calibration, OperatingPoint, Refusal, Unfamiliar
+from shared.manifest import Calibration, Data, OperatingPoint, Refusal, Unfamiliar
 from tests.phantoms import chest_phantom
-from trainer.audit import audit
-from trainer.bootstrap import Interval
+from trainer.audit import audit, data_record, fingerprint
+from trainer.bootstrap import Interval, wilson
 from trainer.dataset import Broken, Split
 from trainer.decision import Decision
 from trainer.findings import (
@@ -18,7 +18,6 @@ from trainer.findings import (
     check_heatmaps,
     measure,
     member_figures,
-    share,
     share_of_patients,
 )
 from trainer.inference import Outputs
@@ -83,11 +82,11 @@ def findings(split: Split) -> Findings:
         audit=audit({"train": split, "test": split}, 3, [Broken("train/a.txt", "a <text>")]),
         histories=[history, history],
         best_epochs=[2, 1],
-        members=member_figures([pneumonia.tolist(), (-pneumonia).tolist()], outputs, split),
-        heatmaps=HeatmapCheck(found.central, 0.05, [3, 4], maps[:2]),
+        members=member_figures([pneumonia.tolist(), (-pneumonia).tolist()], outputs, split, 20, 0),
+        heatmaps=HeatmapCheck(found.central, Interval(0.05, 0.01, 0.12), [3, 4], maps[:2]),
         refusal=refusal,
         unfamiliar=unfamiliar,
-        not_chest={"photos": share(np.array([True, True, False]))},
+        not_chest={"photos": wilson(2, 3)},
         samples=2,
     )
 
@@ -100,7 +99,7 @@ def test_everything_is_shown(findings: Findings) -> None:
         "photos",
         "Leakage",
         "not comparable: numbers start again",
-        "rank correlation with the learnt ones is <b>0.05</b>",
+        "rank correlation with the learnt ones is <b>0.050 (0.010–0.120)</b>",
         "3 exact copies were left out",
         "1,000 parameters. 2 million multiply-adds an image. model.onnx 3.0 MB.",
         "which comes after training: 2, 1.",
@@ -163,28 +162,42 @@ def test_card_holds_the_figures_and_shows_nobody(findings: Findings) -> None:
     assert "person" not in card
 
 
-def test_only_what_was_chosen_on_validation_is_called_so(findings: Findings) -> None:
+def test_what_was_chosen_on_images_is_said_with_their_name(findings: Findings) -> None:
     text, card = render_report(findings), render_model_card(findings)
-    for part in ("the epoch", "the temperature", "the bias", "the threshold"):
-        assert part in text.split("Chosen on the validation images: ")[1][:100]
-        assert part in card.split("Chosen on it alone: ")[1][:100]
+    chosen = (
+        *("the epoch", "the limit of what is refused", "the limit of what is unfamiliar"),
+        *("the temperature", "the bias", "the threshold"),
+    )
+    for part in chosen:
+        assert part in text.split("Chosen on validation: ")[1][:200]
+        assert part in card.split("Chosen on validation alone: ")[1][:200]
     point = OperatingPoint(threshold=0.4, rule="fixed=0.4", low=0.3, high=0.6)
     decision = dataclasses.replace(findings.decision, operating_point=point)
-    options = {"options": {"calibration": "temperature"}}
-    fixed = dataclasses.replace(findings, decision=decision, training=options)
-    assert fixed.fitted_on_validation == ["the epoch", "the temperature", "the uncertain band"]
+    training = {"options": {"calibration": "temperature"}, "calibrated_on": "val"}
+    fixed = dataclasses.replace(findings, decision=decision, training=training, refusal=None)
+    assert fixed.chosen_on == {
+        "validation": ["the epoch", "the limit of what is unfamiliar"],
+        "val": ["the temperature", "the uncertain band"],
+    }
 
 
-def test_card_claims_of_the_data_what_their_names_tell(findings: Findings, split: Split) -> None:
-    def card(names: list[str], training: dict[str, object]) -> str:
-        named = dataclasses.replace(split, paths=names)
-        results = [dataclasses.replace(r, split=named) for r in findings.results]
-        return render_model_card(dataclasses.replace(findings, results=results, training=training))
+def test_names_of_the_files_tell_whether_the_data_are_those_of_kaggle(split: Split) -> None:
+    other = [f"train/NORMAL/0000{i}305_001.png" for i in range(len(split))]
+    for paths, expected in ((split.paths, True), (other, False)):
+        named = dataclasses.replace(split, paths=paths)
+        found = data_record({"train": named, "validation": named}, "0" * 64)
+        assert found.kaggle == expected
+        assert found.held_out == fingerprint(named)
 
-    kaggle = card(split.paths, {"recipe": {}})
+
+def test_card_claims_of_the_data_what_the_manifest_knows(findings: Findings) -> None:
+    def card(data: Data, training: dict[str, object]) -> str:
+        return render_model_card(dataclasses.replace(findings, data=data, training=training))
+
+    kaggle = card(Data(kaggle=True), {"recipe": {}})
     for claim in ("children", "Guangzhou", "paultimothymooney", "from scratch", "Adults"):
         assert claim in kaggle
-    nih = card([f"test/NORMAL/0000{i}305_001.png" for i in range(len(split))], {})
+    nih = card(Data(), {})
     for claim in ("hildren", "Guangzhou", "paultimothymooney", "from scratch"):
         assert claim not in nih
     assert "Other ages and hospitals" in nih
@@ -201,16 +214,16 @@ def test_shares_of_images_have_intervals_of_patients() -> None:
     assert mixed is not None
     assert (mixed.low, mixed.high) == pytest.approx((0, 0.75), abs=0.26)
     none = share_of_patients(np.zeros(100, bool), [str(i // 20) for i in range(100)], 500)
-    assert none == share(np.zeros(5, bool))
+    assert none == wilson(0, 5)
     assert share_of_patients(None, [], 500) is None
 
 
 def test_wilson_interval_of_a_share() -> None:
-    found = share(np.array([True] * 9 + [False]))
+    found = wilson(9, 10)
     assert found.value == 0.9
     assert (found.low, found.high) == pytest.approx((0.596, 0.982), abs=1e-3)
-    assert share(np.zeros(20, bool)).low == 0
-    assert share(np.zeros(0, bool)) == Interval(0.0, 0.0, 1.0)
+    assert wilson(0, 20).low == 0
+    assert wilson(0, 0) == Interval(0.0, 0.0, 1.0)
 
 
 def test_history_of_members() -> None:

@@ -15,7 +15,7 @@ from trainer.batches import TrainingBatches
 from trainer.dataset import Split
 from trainer.errors import TrainerError
 from trainer.recipe import Recipe
-from trainer.teaching import Teachers
+from trainer.teaching import Teachers, find_teacher
 
 RECIPE = Recipe(batch_size=8, mixup=1, label_smoothing=0.1)
 
@@ -62,9 +62,9 @@ def test_labels_are_the_rest_of_the_targets(tmp_path: Path, split: Split) -> Non
 
 def test_a_network_without_causes_cannot_teach(tmp_path: Path) -> None:
     draft = tiny_draft().model_copy(update={"heads": ("pneumonia",), "cause_calibration": None})
-    path = publish_tiny(tmp_path, draft)
+    publish_tiny(tmp_path, draft)
     with pytest.raises(TrainerError, match="a teacher answers pneumonia and viral"):
-        Teachers([path])
+        find_teacher(tmp_path)
 
 
 def test_what_cannot_teach_is_said_before_anything_is_read(tmp_path: Path) -> None:
@@ -75,3 +75,14 @@ def test_what_cannot_teach_is_said_before_anything_is_read(tmp_path: Path) -> No
     assert done.returncode == 1
     assert "nobody is neither a bundle" in done.stderr
     assert "Reading" not in done.stdout + done.stderr
+
+
+def test_a_models_folder_stands_for_its_current_bundle(tmp_path: Path) -> None:
+    path = bundle(tmp_path, 12)
+    assert find_teacher(tmp_path) == find_teacher(path) == path
+
+
+def test_a_share_of_teaching_needs_a_teacher(tmp_path: Path) -> None:
+    done = trainer("fit", "--data", tmp_path, "--models", tmp_path, "--teaching", "0.5")
+    assert done.returncode == 2
+    assert "--teaching needs a --teacher" in done.stderr
