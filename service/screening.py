@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.budget import ByteBudget
+from service.memory import return_free_memory
 from service.network import NetworkInvalid, Outputs
 from service.overlay import Drawing, Overlay, draw_layer, draw_overlay, overlay_size
 from service.problems import IMAGE_TOO_COSTLY, NOT_A_CHEST_XRAY, OVERLOADED, Problem, refused
@@ -29,6 +30,8 @@ UNFAMILIAR: Final = (
     "usual. Have a person look at it.",
 )
 _SHORTEST_SIDE: Final = 448
+_LARGE: Final = 32 * 1024 * 1024
+"""Bytes of decoding from which on giving free memory back is worth the milliseconds it takes."""
 _DIGITS: Final = 6
 """Probabilities are rounded before they are compared: what a caller sees explains the label."""
 
@@ -216,7 +219,12 @@ def _share(image: OpenedImage, budget: ByteBudget, until: float) -> Iterator[Non
             "the request: send it again after the number of seconds that Retry-After gives.",
             {"Retry-After": "1"},
         )
+    large = image.decoded_bytes > _LARGE
+    if large:  # what the workers keep for ordinary images is needed now
+        return_free_memory()
     try:
         yield
     finally:
         budget.give_back(image.decoded_bytes)
+        if large:
+            return_free_memory()

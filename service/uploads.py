@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import AsyncIterator
+from io import BytesIO
 from time import perf_counter
 from types import TracebackType
 from typing import Final, Self
@@ -108,9 +109,13 @@ class Upload:
 
     async def whole(self) -> bytes:
         """The whole body; raises what `chunks` raises."""
-        chunks = [chunk async for chunk in self.chunks()]
+        body = (
+            BytesIO()
+        )  # gives its bytes away uncopied, where joining pieces would hold them twice
+        async for chunk in self.chunks():
+            body.write(chunk)
         self._note()
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        return body.getvalue()
 
     async def _next_message(self) -> Message:
         settings = self._settings

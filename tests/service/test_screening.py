@@ -147,6 +147,16 @@ def test_the_budget_is_given_back_whatever_happens(model: ServedModel) -> None:
     assert budget.taken == 0
 
 
+@pytest.mark.parametrize(("size", "times"), [((200, 300), 0), ((3500, 3500), 2)])
+def test_a_large_image_has_free_memory_given_back(
+    model: ServedModel, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], times: int
+) -> None:
+    calls: list[int] = []
+    monkeypatch.setattr("service.screening.return_free_memory", lambda: calls.append(1))
+    screen(model, encode(tilted(1, 200, size)), BUDGET)
+    assert len(calls) == times
+
+
 def test_memory_is_not_waited_for_for_ever(model: ServedModel) -> None:
     budget = ByteBudget(2**26)
     assert budget.try_take(budget.total)
