@@ -115,6 +115,41 @@ def test_a_changed_graph_is_noticed(images: Images, tmp_path: Path) -> None:
         check_equal(model, path, images)
 
 
+def with_all_outputs(network: keras.Model) -> keras.Model:
+    """A network as `trainer.refusal.attach` leaves it, with a head and features of any weights."""
+    pneumonia, viral, logits, activation_map = network.outputs
+    pooled = network.get_layer("pooled").output
+    chest = layers.Dense(1, activation="sigmoid")(pooled)
+    logits = layers.Concatenate()([logits, chest])
+    features = layers.Dense(8)(pooled)
+    return keras.Model(network.input, [pneumonia, viral, chest, logits, activation_map, features])
+
+
+@pytest.mark.parametrize("name", ["logits", "activation_map", "features"])
+def test_every_served_output_is_compared(name: str, images: Images, tmp_path: Path) -> None:
+    model, path = with_all_outputs(build_network(RECIPE)), tmp_path / "model.onnx"
+    export_onnx(model, path)
+    assert check_equal(model, path, images) < 1e-4
+    model_file = onnx.load(path)
+    graph = model_file.graph
+    [node] = [n for n in graph.node if name in n.output]
+    node.output[0] = f"{name}_before"
+    graph.initializer.append(onnx.numpy_helper.from_array(np.float32(1.01), "factor"))
+    graph.node.append(onnx.helper.make_node("Mul", [f"{name}_before", "factor"], [name]))
+    onnx.save(model_file, path)
+    with pytest.raises(ExportError, match="answers differently"):
+        check_equal(model, path, images)
+    node.output[0] = name
+    del graph.node[-1]
+    kept = [output for output in graph.output if output.name != name]
+    del graph.output[:]
+    graph.output.extend(kept)
+    onnx.save(model_file, path)
+    if name != "logits":
+        with pytest.raises(ExportError, match=f"shares of the largest {name} differ by up to inf"):
+            check_equal(model, path, images)
+
+
 def test_means_over_an_image_are_exact(images: Images, tmp_path: Path) -> None:
     """ONNX Runtime adds in float32 one by one: over a whole image at once it would be off."""
     source = keras.Input((224, 224, 1))
