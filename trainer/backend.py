@@ -1,11 +1,11 @@
 """Importing Keras: late, because it takes seconds, and without its chatter."""
 
+import contextlib
 import logging
 import os
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 
 def load_keras() -> None:
@@ -19,13 +19,15 @@ def load_keras() -> None:
         import keras
 
         keras.backend.backend()
+        with contextlib.suppress(ImportError):
+            import tensorflow  # noqa: F401 - where it is there, Keras on other backends loads it too
     # Keras finds .h5 old-fashioned; this project publishes it on purpose.
     logging.getLogger("absl").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message=".*HDF5 file.*")
     warnings.filterwarnings("ignore", message="The structure of `inputs` doesn't match")
 
 
-@contextmanager
+@contextlib.contextmanager
 def _silenced_stderr() -> Iterator[None]:
     """Send file descriptor 2 to nowhere: the backends' C++ parts write there directly."""
     sys.stderr.flush()

@@ -3,8 +3,12 @@
 import contextlib
 import io
 import logging
+import multiprocessing
+import os
+import tempfile
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +18,7 @@ from numpy.typing import NDArray
 
 from shared.manifest import CHEST_XRAY_HEAD, PNEUMONIA_HEAD, VIRAL_HEAD, Calibration
 from shared.preprocessing import INPUT_SIZE
+from trainer.backend import load_keras
 from trainer.calibration import calibrated
 from trainer.errors import TrainerError
 from trainer.inference import predict, run_keras
@@ -90,6 +95,9 @@ def export_onnx(model: "keras.Model", path: Path) -> None:
     """
     import keras
 
+    if keras.backend.backend() != "tensorflow":
+        _export_elsewhere(model, path)
+        return
     served = keras.Model(*_served(model))
     served(np.zeros((1, INPUT_SIZE, INPUT_SIZE, 1), np.float32))  # the export wants a first call
     try:
@@ -146,6 +154,24 @@ def _difference(name: str, expected: Floats, found: Floats | None) -> float:
         return float(np.abs(_probability(found) - _probability(expected)).max())
     largest = max(float(np.abs(expected).max()), 1e-9)
     return float(np.abs(found - expected.reshape(found.shape)).max()) / largest
+
+
+def _export_elsewhere(model: "keras.Model", path: Path) -> None:
+    """Export in a process that runs Keras on TensorFlow: the converters for the other backends
+    change the names of the outputs, or want further packages."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool,
+    ):
+        h5 = Path(folder) / "model.h5"
+        model.save(h5)
+        pool.submit(_export_file, h5, path).result()
+
+
+def _export_file(h5: Path, path: Path) -> None:
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    load_keras()
+    export_onnx(load_network(h5), path)
 
 
 def _served(model: "keras.Model") -> tuple[Any, dict[str, Any]]:

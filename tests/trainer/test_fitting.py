@@ -11,7 +11,9 @@ import keras  # noqa: E402
 
 from trainer import fitting  # noqa: E402
 from trainer.dataset import Split  # noqa: E402
-from trainer.fitting import RunningAverage  # noqa: E402
+from trainer.fitting import RunningAverage, compile_learner  # noqa: E402
+from trainer.network import build_network, training_view  # noqa: E402
+from trainer.recipe import Recipe  # noqa: E402
 
 
 def test_the_average_follows_the_weights_in_place() -> None:
@@ -29,6 +31,15 @@ def test_the_average_follows_the_weights_in_place() -> None:
     assert average.weights[0] is kept
     np.testing.assert_allclose(kept, expected, rtol=1e-5)
     np.testing.assert_array_equal(network.get_weights()[0], value)
+
+
+def test_compiling_asks_for_no_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On PyTorch, and on JAX without a GPU, Keras raises where it is asked for them."""
+    monkeypatch.delattr(keras.distribution, "list_devices")
+    recipe = Recipe(stem=8, widths="8-8-8-8", depth=1)
+    learner = training_view(build_network(recipe))
+    compile_learner(learner, recipe, steps=4)
+    assert learner.compiled
 
 
 def test_validation_weighs_the_classes_alike_whatever_their_shares(
