@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from shared.manifest import OperatingPoint
 from trainer.bootstrap import patient_weights
 
+_DIGITS = 4  # more would mean nothing, and every answer shows them
+
 Probabilities = NDArray[np.floating]
 Labels = NDArray[np.integer]
 
@@ -92,7 +94,7 @@ def choose_operating_point(
         draws = [np.ones(len(y)), *_bootstrap(y, patients, resamples, seed)]
         picked = [pick(_curve(p, y, weight)) for weight in draws]
         threshold = float(np.median(picked))
-    threshold = float(np.clip(threshold, 0.001, 0.999))
+    threshold = round(float(np.clip(threshold, 0.001, 0.999)), _DIGITS)
     curve = _curve(p, y, np.ones(len(y)))
     low = _picker("sensitivity", rule_out)(curve)
     high = _picker("specificity", rule_in)(curve)
@@ -100,8 +102,8 @@ def choose_operating_point(
     return OperatingPoint(
         threshold=threshold,
         rule=text,
-        low=float(np.clip(low, 0.001, threshold)),
-        high=float(np.clip(high, threshold, 0.999)),
+        low=round(float(np.clip(low, 0.001, threshold)), _DIGITS),
+        high=round(float(np.clip(high, threshold, 0.999)), _DIGITS),
     )
 
 

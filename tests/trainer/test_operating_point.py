@@ -124,3 +124,10 @@ def test_bad_rules_are_explained(rule: str) -> None:
 def test_one_class_is_refused() -> None:
     with pytest.raises(ValueError, match="both classes"):
         choose_operating_point(np.array([0.1, 0.2]), np.array([0, 0]))
+
+
+def test_a_threshold_has_no_more_digits_than_mean_something(scored: Scored) -> None:
+    found = choose_operating_point(*scored, rule="balanced", resamples=20)
+    assert found == found.model_copy(
+        update={name: round(getattr(found, name), 4) for name in ("threshold", "low", "high")}
+    )
