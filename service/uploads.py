@@ -109,9 +109,8 @@ class Upload:
 
     async def whole(self) -> bytes:
         """The whole body; raises what `chunks` raises."""
-        body = (
-            BytesIO()
-        )  # gives its bytes away uncopied, where joining pieces would hold them twice
+        # It gives its bytes away uncopied, where joining pieces would hold them twice.
+        body = BytesIO()
         async for chunk in self.chunks():
             body.write(chunk)
         self._note()
