@@ -1,6 +1,7 @@
 # Chest X-ray screening. `make` or `make help` lists what there is to do.
 #
 #   make serve PORT=8000                 the service, with the bundle that ships or that you trained
+#   make download                        the Kaggle data set, with your account there
 #   make train DATA=chest_xray MODELS=models
 
 PORT   ?= 8000
@@ -15,13 +16,16 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --qui
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help serve train test check format bench screenshots constraints clean
+.PHONY: help serve download train test check format bench screenshots constraints clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 serve: $(VENV)/.service ## Serve on http://127.0.0.1:PORT (PORT=8000, MODELS=models)
 	XRAY_MODELS="$(MODELS)" PORT="$(PORT)" exec $(BIN)/python -m service
+
+download: $(VENV)/.trainer ## Fetch the Kaggle data set (2.3 GB) and say where it lies
+	$(BIN)/python -m trainer download
 
 train: $(VENV)/.trainer ## Train on DATA (folder or .zip with train/val/test) and publish to MODELS
 	@test -n "$(DATA)" || { echo "Name the data: make train DATA=path/to/chest_xray"; exit 2; }

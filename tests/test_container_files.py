@@ -49,6 +49,19 @@ def test_the_service_only_reads_the_models_that_the_trainer_writes() -> None:
     assert service("trainer")["volumes"][0]["read_only"] is True
 
 
+def documented_commands() -> list[str]:
+    """The commands of the documentation that run the trainer's container."""
+    pages = (ROOT / "README.md", ROOT / "docker-compose.yml", *(ROOT / "docs").glob("*.md"))
+    text = "\n".join(page.read_text("utf-8") for page in pages)
+    return re.findall(r"^.*docker compose run .*\btrainer\b.*$", text, re.M)
+
+
+def test_documented_commands_of_the_trainer_name_a_folder_that_is_there() -> None:
+    assert documented_commands()
+    without = [line for line in documented_commands() if "DATA=" not in line]
+    assert not without, "compose refuses to start where ./data is missing"
+
+
 def test_up_never_trains() -> None:
     assert service("trainer")["profiles"] == ["train"]
     assert "profiles" not in service("service")
