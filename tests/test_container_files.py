@@ -49,6 +49,17 @@ def test_the_service_only_reads_the_models_that_the_trainer_writes() -> None:
     assert service("trainer")["volumes"][0]["read_only"] is True
 
 
+def test_the_trainer_downloads_to_the_volume_with_the_account_of_the_caller() -> None:
+    [cache] = re.findall(r"\bKAGGLEHUB_CACHE=(\S+)", dockerfile("trainer"))
+    assert cache.startswith("/models/")
+    assert f"fit --data {cache}" in "\n".join(documented_commands())
+    assert service("trainer")["environment"] == [
+        "KAGGLE_API_TOKEN",
+        "KAGGLE_USERNAME",
+        "KAGGLE_KEY",
+    ]
+
+
 def documented_commands() -> list[str]:
     """The commands of the documentation that run the trainer's container."""
     pages = (ROOT / "README.md", ROOT / "docker-compose.yml", *(ROOT / "docs").glob("*.md"))

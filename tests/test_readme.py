@@ -28,7 +28,8 @@ PAGES = [page for page in (README, *sorted((ROOT / "docs").rglob("*.md"))) if pa
 # Run elsewhere (this very test, containers), or needing what a test must not: a network, minutes.
 NOT_RUN = re.compile(
     r"(?:\w+=\S+ +)*(?:"
-    r"make (?:serve|download|test|check|bench|screenshots|constraints|clean|format)\b|\.ci/run|git\b|cd\b"
+    r"make (?:serve|download|test|check|bench|screenshots|constraints|clean|format)\b"
+    r"|\.ci/run|git\b|cd\b"
     r"|docker\b|kubectl\b|gcloud\b|az\b|aws\b|fly\b|\S*pip3? "
     r"|\S*python3? -m (?:venv|pip|service *$|trainer download|benchmarks))"
 )

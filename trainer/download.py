@@ -7,8 +7,8 @@ from trainer.errors import TrainerError
 DATASET = "paultimothymooney/chest-xray-pneumonia"
 _HOW = (
     "Make a free Kaggle account, create an API token under Settings > API, and save it as "
-    "~/.kaggle/kaggle.json, or set KAGGLE_USERNAME and KAGGLE_KEY. Or download the archive of "
-    f"the data set {DATASET} in a browser and give the .zip to --data."
+    "~/.kaggle/kaggle.json, or set KAGGLE_API_TOKEN, or KAGGLE_USERNAME and KAGGLE_KEY. Or "
+    f"download the archive of the data set {DATASET} in a browser and give the .zip to --data."
 )
 
 

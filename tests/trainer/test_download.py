@@ -29,6 +29,7 @@ def test_without_credentials(status: int, monkeypatch: pytest.MonkeyPatch) -> No
     assert f"status {status}" in text
     assert "kaggle.json" in text
     assert "KAGGLE_USERNAME" in text
+    assert "KAGGLE_API_TOKEN" in text
 
 
 def test_without_network(monkeypatch: pytest.MonkeyPatch) -> None:
