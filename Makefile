@@ -6,7 +6,9 @@
 
 PORT   ?= 8000
 MODELS ?= models
-VENV   ?= .venv
+# trainer-gpu trains on an NVIDIA GPU, from an environment of its own: make train EXTRA=trainer-gpu
+EXTRA  ?= trainer
+VENV   ?= .venv$(EXTRA:trainer%=%)
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,\
             $(if $(shell $(name) -c 'import sys; print(sys.version_info >= (3, 11) or "")' 2>/dev/null),$(name))))
 
@@ -74,7 +76,7 @@ $(VENV)/.service: constraints/service.txt pyproject.toml | $(BIN)/python
 
 $(VENV)/.trainer: constraints/trainer.txt pyproject.toml | $(VENV)/.service
 	@echo "Installing what training needs (TensorFlow: some minutes the first time) ..."
-	@$(PIP) -c constraints/trainer.txt -e '.[trainer]'
+	@$(PIP) -c constraints/trainer.txt -e '.[$(EXTRA)]'
 	@touch $@
 
 $(VENV)/.dev: constraints/dev.txt pyproject.toml | $(BIN)/python

@@ -20,6 +20,15 @@ def would_run(*arguments: str) -> str:
     ).stdout
 
 
+def test_training_on_a_gpu_takes_an_environment_of_its_own() -> None:
+    usual = would_run("train", "DATA=x", "--always-make")
+    assert "'.[trainer]'" in usual
+    assert ".venv/bin/python -m trainer fit" in usual
+    lines = would_run("train", "DATA=x", "EXTRA=trainer-gpu", "--always-make")
+    assert "'.[trainer-gpu]'" in lines
+    assert ".venv-gpu/bin/python -m trainer fit" in lines
+
+
 def test_download_installs_the_trainer_first(tmp_path: Path) -> None:
     lines = would_run("download", f"VENV={tmp_path}/new")
     assert lines.index("'.[trainer]'") < lines.index("python -m trainer download")
