@@ -1,8 +1,11 @@
 """Batches: balanced, complete, and the same again for the same epoch."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from tests.trainer.conftest import PLAIN_VIEWS
 from trainer.batches import TrainingBatches
 from trainer.dataset import Split
 from trainer.recipe import Recipe
@@ -42,6 +45,19 @@ def test_an_epoch_repeats_and_the_next_differs(split: Split) -> None:
     assert not np.array_equal(first.order, again.order)
     again.start_epoch(1)
     assert np.array_equal(first.order, again.order)
+
+
+def test_targets_are_those_of_the_images_beside_them(split: Split) -> None:
+    recipe = replace(RECIPE, label_smoothing=0, **PLAIN_VIEWS)
+    greys = np.arange(60, dtype=np.uint8)
+    images = np.broadcast_to(4 * greys[:, None, None], (60, 224, 224))
+    batches = TrainingBatches(replace(split, images=images), recipe, seed=0)
+    for index in range(len(batches)):
+        views, (pneumonia, viral), (_, known) = batches[index]
+        image = np.round(views.mean(axis=(1, 2, 3)) * 255 / 4).astype(int)
+        assert np.array_equal(pneumonia[:, 0], split.labels[image])
+        assert np.array_equal(known, split.causes[image] >= 0)
+        assert np.array_equal(viral[:, 0], split.causes[image] == 1)
 
 
 def test_smoothing_moves_targets_and_unknown_causes_weigh_nothing(split: Split) -> None:
