@@ -19,21 +19,30 @@ Floats = NDArray[np.float32]
 
 
 class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
-    """Batches of one training run, drawn and augmented by other threads while the network works.
+    """Batches of one training run, drawn and augmented by another thread while the network works.
 
-    Half of each batch is normal, the other half pneumonia, shared evenly by the causes that are
-    known: what is common must not be cheaper to get wrong. Epoch and position in it seed each
-    batch, so that a run that is resumed sees what an unbroken one sees. With teachers, the targets
-    are what those say to the same views.
+    About half of each batch is normal, the other half pneumonia, shared evenly by bacterial, viral
+    and unknown cause, as far as the split has them: what is common must not be cheaper to get
+    wrong. Epoch and position in it seed each batch, so that a run that is resumed sees what an
+    unbroken one sees. With teachers, what those say to the same views is the recipe's share
+    `teaching` of the targets.
 
     Items are (images, targets, weights): (B, 224, 224, 1) float32 in [0, 1], a pair of (B, 1)
-    float32 targets for `pneumonia` and `viral` in [0, 1], and a pair of (B,) float32 weights
-    (`viral` counts where the cause is known).
+    float32 targets for `pneumonia` and `viral` in [0, 1], and a pair of (B,) float32 weights: 1 for
+    `pneumonia`; for `viral` how much of the (mixed) image has a known cause, in [0, 1].
     """
 
     def __init__(
         self, split: Split, recipe: Recipe, seed: int, teachers: Teachers | None = None
     ) -> None:
+        """Draw the first epoch.
+
+        Args:
+            split: Images to learn from.
+            recipe: Batch size, augmentation, and what makes the targets.
+            seed: Of the order and of the augmentation.
+            teachers: What gives the targets in place of the labels; None: nobody.
+        """
         super().__init__(workers=1, max_queue_size=8)
         self.split, self.recipe, self.seed, self.teachers = split, recipe, seed, teachers
         strata = split.strata()
