@@ -47,7 +47,8 @@ def test_the_head_refuses_other_pictures_and_keeps_the_answer_about_pneumonia() 
     # Not those it learned from. With four of four seeds each was refused, and no chest X-ray.
     rng = np.random.default_rng(5)
     for kind in NOT_A_CHEST_XRAY:
-        drawn = [Image.fromarray(not_a_chest_xray(rng, kind)).convert("L") for _ in range(4)]
+        pictures = [Image.fromarray(not_a_chest_xray(rng, kind)) for _ in range(4)]
+        drawn = [np.asarray(picture.convert("L")) for picture in pictures]
         chest = np.asarray(model(np.stack(drawn)[..., None] / np.float32(255))[3])[:, 2]
         assert (chest < refusal["minimum"]).mean() > 0.5, kind
     chest = np.asarray(model(split(3, 24).images[..., None] / np.float32(255))[3])[:, 2]
