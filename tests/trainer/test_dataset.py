@@ -137,8 +137,8 @@ def test_damaged_members_of_an_archive_are_skipped_and_listed(
     split, broken = load_split(find_dataset(archive), "train")
     assert len(split) == 45
     assert [file.path for file in broken] == [m.filename for m in (lost, locked, foreign)]
-    for file, reason in zip(broken, ("decompressing", "encrypted", "compression"), strict=True):
-        assert reason in file.reason
+    for skipped, reason in zip(broken, ("decompressing", "encrypted", "compression"), strict=True):
+        assert reason in skipped.reason
 
 
 def test_archive_with_a_damaged_directory_is_named(phantoms: Path, tmp_path: Path) -> None:
