@@ -11,7 +11,7 @@ _WIDTH = 14
 
 def say(label: str, text: str) -> None:
     """Print one line under a label in the left column."""
-    tqdm.write(f"{label:<{_WIDTH}}{text}", file=sys.stdout)
+    tqdm.write(f"{label:<{_WIDTH - 1}} {text}", file=sys.stdout)
     sys.stdout.flush()
 
 

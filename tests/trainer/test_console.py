@@ -19,8 +19,10 @@ def test_durations_in_words(seconds: float, text: str) -> None:
 def test_labels_line_up(capsys: pytest.CaptureFixture[str]) -> None:
     say("Data", "here")
     say("", "more")
-    first, second = capsys.readouterr().out.splitlines()
+    say("a name too long", "beside")
+    first, second, third = capsys.readouterr().out.splitlines()
     assert first.index("here") == second.index("more")
+    assert third == "a name too long beside"
 
 
 def test_bar_is_silent_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
