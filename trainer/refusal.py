@@ -75,7 +75,6 @@ def fit_refusal(
             keras.optimizers.schedules.CosineDecay(2e-3, epochs * -(-2 * images // 64))
         ),
         keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=0.02),
-        jit_compile=False,
     )
     target = np.repeat(np.array([[1], [0]], np.float32), (len(views), len(pictures)), axis=0)
     head.fit(
