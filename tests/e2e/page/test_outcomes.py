@@ -2,11 +2,13 @@
 
 import re
 import socket
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, expect
@@ -151,9 +153,10 @@ def test_the_name_of_a_file_never_leaves_the_page(
 def test_overloaded_waits_and_tries_again(
     open_page: OpenPage, models: Path, pictures: dict[str, Path]
 ) -> None:
-    with serving(models, cores="1", queue="1") as url:
+    sizes = {"body_limit": "1MiB", "body_budget": "2MiB"}
+    with serving(models, upload_grace_seconds="600", **sizes) as url:
         driver = open_page(url=url)
-        with _holding_every_place(url):
+        with _holding_all_memory(url):
             driver.choose(pictures["pneumonia"])
             expect(driver.page.locator("#working")).to_contain_text("The service is busy")
             expect(driver.page.get_by_role("button", name="Try again")).to_be_visible()
@@ -161,20 +164,19 @@ def test_overloaded_waits_and_tries_again(
 
 
 @contextmanager
-def _holding_every_place(url: str) -> Iterator[None]:
-    """Starts uploads that do not go on, until the service has no place left."""
-    address = urlsplit(url)
-    head = f"POST /predict HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Length: 5000\r\n\r\nx"
-    clients = []
-    for _ in range(4):
-        client = socket.create_connection((address.hostname or "", address.port or 0))
-        client.sendall(head.encode())
-        clients.append(client)
-    try:
+def _holding_all_memory(url: str) -> Iterator[None]:
+    """Two uploads that stop short of their end, and of the 2 MiB for all uploads. Places would not
+    do: one that waits for more than a second is lent to others."""
+    address, size = urlsplit(url), 2**20
+    head = f"POST /predict HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Length: {size}\r\n\r\n"
+    with ExitStack() as clients:
+        for _ in range(2):
+            client = socket.create_connection((address.hostname or "", address.port or 0))
+            clients.enter_context(client)
+            client.sendall(head.encode() + bytes(size - 100))
+        while httpx.post(f"{url}predict", content=bytes(1000)).status_code != 503:
+            time.sleep(0.1)  # the service has not read all of it yet
         yield
-    finally:
-        for client in clients:
-            client.close()
 
 
 def test_offline_keeps_the_image_and_sends_it_later(
