@@ -36,7 +36,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument(
-        "--images", type=int, default=160, metavar="N", help="how many JPEGs (default 160)"
+        "--images", type=int, default=640, metavar="N", help="how many JPEGs (default 640)"
     )
     parser.add_argument(
         "--data",
