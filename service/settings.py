@@ -64,7 +64,7 @@ class Settings(BaseSettings):
     )
     batch_files: int = Field(64, ge=1, le=1000, description="files in one batch")
     body_budget: ByteSize = Field(
-        ByteSize(33 * MIB), ge=1024, description="bytes of uploads held in memory, all together"
+        ByteSize(24 * MIB), ge=1024, description="bytes of uploads held in memory, all together"
     )
     decoded_budget: ByteSize = Field(
         ByteSize(128 * MIB), ge=MIB, description="bytes that decoding may take, all together"
