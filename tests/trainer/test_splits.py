@@ -1,5 +1,7 @@
 """No patient on both sides, whatever the fold; stress folds hold out what is unlike the rest."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
@@ -38,6 +40,12 @@ def make_split(patients_per_stratum: int = 20, seed: int = 0) -> Split:
         [r[3] for r in rows],
         [f"{r[3]}-{i}.jpeg" for i, r in enumerate(rows)],
     )
+
+
+def numbered(names: list[str], causes: NDArray[np.int64], labels: NDArray[Any]) -> Split:
+    """One image of each patient, all of them different."""
+    images = np.arange(len(names), dtype=np.uint8)[:, None, None] * np.ones((1, 8, 8), np.uint8)
+    return Split(images, labels.astype(np.int64), causes, names, names)
 
 
 @pytest.fixture(scope="module")
@@ -166,13 +174,7 @@ def test_numbers_decide_who_is_held_out_of_each_series(
     kind: StressKind, places: tuple[int, ...]
 ) -> None:
     names = [f"train/{series}{n}" for series in ("im-", "person") for n in range(1, 21)]
-    split = Split(
-        np.arange(40, dtype=np.uint8)[:, None, None] * np.ones((1, 8, 8), np.uint8),
-        np.repeat([0, 1], 20).astype(np.int64),
-        np.full(40, -1),
-        names,
-        names,
-    )
+    split = numbered(names, np.full(40, -1), np.repeat([0, 1], 20))
     kept, held = stress_fold(split, kind, 0.2)
     assert [names[i] for i in held] == [names[n + p] for n in (0, 20) for p in places]
     assert len(kept) == 32
@@ -182,13 +184,7 @@ def test_numbers_decide_for_each_cause_where_causes_share_a_series() -> None:
     """Bacterial patients have the lowest and the highest numbers, viral ones those between."""
     names = [f"train/im-{n}" for n in range(1, 21)] + [f"train/person{n}" for n in range(1, 61)]
     causes = np.array([-1] * 20 + [0] * 20 + [1] * 20 + [0] * 20)
-    split = Split(
-        np.arange(80, dtype=np.uint8)[:, None, None] * np.ones((1, 8, 8), np.uint8),
-        (causes >= 0).astype(np.int64),
-        causes,
-        names,
-        names,
-    )
+    split = numbered(names, causes, causes >= 0)
     _, held = stress_fold(split, "ends", 0.1)
     assert [names[i].removeprefix("train/") for i in held] == [
         *("im-1", "im-20", "person1", "person2", "person21", "person40", "person59", "person60")
@@ -198,12 +194,6 @@ def test_numbers_decide_for_each_cause_where_causes_share_a_series() -> None:
 def test_the_only_patient_of_a_cause_is_learned_from() -> None:
     names = [f"train/im-{n}" for n in range(20)] + [f"train/person{n}" for n in range(20)]
     causes = np.array([-1] * 20 + [1] + [0] * 19)
-    split = Split(
-        np.arange(40, dtype=np.uint8)[:, None, None] * np.ones((1, 8, 8), np.uint8),
-        (causes >= 0).astype(np.int64),
-        causes,
-        names,
-        names,
-    )
+    split = numbered(names, causes, causes >= 0)
     kept, _ = stress_fold(split, "ends", 0.2)
     assert 20 in kept
