@@ -1,6 +1,7 @@
 """Starts the servers that are compared, each as a user would, and watches their memory."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -115,6 +116,7 @@ def running(server: Server) -> Iterator[Running]:
             env=os.environ | variables,
             stdout=stream,
             stderr=stream,
+            start_new_session=True,
         )
     try:
         url = f"http://127.0.0.1:{port}"
@@ -126,6 +128,8 @@ def running(server: Server) -> Iterator[Running]:
             process.wait(20)
         except subprocess.TimeoutExpired:
             process.kill()
+        with suppress(ProcessLookupError):  # some servers leave their workers behind
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _wait_until_ready(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
