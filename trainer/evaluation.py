@@ -98,9 +98,10 @@ def evaluate(answers: Answers, resamples: int = 1000, seed: int = 0) -> Evaluati
         seed: Of the draws.
     """
     measured = intervals(lambda w: _measure(answers, w), answers.patients, resamples, seed)
-    for name, count in _patients_behind(answers).items():
-        if name in measured and measured[name].value in (0, 1):
-            measured[name] = wilson(round(measured[name].value) * count, count)
+    behind = _patients_behind(answers)
+    for name, found in measured.items():
+        if found.value in (0, 1):
+            measured[name] = wilson(round(found.value) * behind[name], behind[name])
     called = answers.called().astype(np.int64)
     three = answers.three_classes()
     return Evaluation(

@@ -188,8 +188,8 @@ def _train(
     train, validation = prepared.splits["train"], prepared.splits["validation"]
     options = request.options
     teachers = Teachers(request.teachers) if request.teachers else None
-    alike = [held == prepared.data.held_out for held in teachers.held_out] if teachers else []
-    if not all(alike):
+    taught_by = teachers.record(prepared.data.held_out) if teachers else []
+    if not all(teacher["held_out_alike"] for teacher in taught_by):
         say(
             "  warning",
             "a teacher may have learned from patients who validate here, as its own run held out "
@@ -232,10 +232,7 @@ def _train(
         "histories": [m.history for m in members],
         "best_epochs": [m.best_epoch for m in members],
         "member_logits": logits,
-        "teachers": [
-            {"network": digest, "held_out_alike": same}
-            for digest, same in zip(teachers.digests if teachers else [], alike, strict=True)
-        ],
+        "teachers": taught_by,
         "refusal": refusal,
         "unfamiliar": unfamiliar,
         "parameters": model.count_params(),

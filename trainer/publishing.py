@@ -158,7 +158,7 @@ def training_record(request: "Request", record: dict[str, Any]) -> dict[str, Any
     return {
         "recipe": request.recipe.to_json(),
         "options": request.options.to_json(),
-        "teachers": record.get("teachers", []),
+        "teachers": record["teachers"],
         "best_epochs": record["best_epochs"],
         "seconds": round(record["seconds"]),
         "onnx_difference": record["onnx_difference"],

@@ -74,7 +74,7 @@ class Recipe:
     teaching: float = knob(
         1.0,
         "share of the targets, 0 to 1; the labels are the rest",
-        "with --teacher: the labels' noise is not learnt twice",
+        "with --teacher; other shares were not tried",
     )
     mixup: float = knob(
         0.2, "Beta parameter; 0 turns it off", "mixes pairs of images (Zhang et al., 2018)"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -76,6 +77,21 @@ class Teachers:
             self._networks.append((session, columns))
             self.digests.append(hashlib.sha256(onnx).hexdigest())
             self.held_out.append(bundle.manifest.data.held_out)
+
+    def record(self, held_out: str | None) -> list[dict[str, Any]]:
+        """What the manifest says of them.
+
+        Args:
+            held_out: Fingerprint of the images that validate the network they teach.
+
+        Returns:
+            For each, `network`: its digest; and `held_out_alike`: whether its own run held out the
+            same images, so that it has not learned from those that validate.
+        """
+        return [
+            {"network": digest, "held_out_alike": own is not None and own == held_out}
+            for digest, own in zip(self.digests, self.held_out, strict=True)
+        ]
 
     def __call__(self, images: Floats) -> Floats:
         """What they say, as `trainer.network.combine` puts members together: the mean of the
