@@ -1,8 +1,8 @@
 """Splitting images into training and held-out ones so that no patient is on both sides.
 
-Plain folds hold out patients like the others. Stress folds hold out the patients whose style
-is unlike the rest: the shift between the training and the test folder of the Kaggle data is one
-of style, and plain folds don't see it (cf. Koh et al., "WILDS", ICML 2021, on grouped shifts).
+Plain folds hold out patients like the others. Stress folds hold out those unlike the rest, by
+style or by the order in which they came, as plain folds see no shift (cf. Koh et al., "WILDS", ICML
+2021).
 """
 
 import re
@@ -125,7 +125,8 @@ def stress_fold(
         kind: What unlike means.
             "swapped": style alone says the wrong class — normal images that look like those of
             the pneumonia patients and the other way round (logistic regression on the style
-            statistics, cross-fitted by patient). Nearest to the shift of the Kaggle test folder.
+            statistics, cross-fitted by patient). The shift of the Kaggle test folder is another
+            one: networks that did better here did worse there.
             "outlier": far from their own class' typical style (robust distance).
             "cluster": the style cluster (k-means) that comes nearest to the share asked for and
             has both classes.
