@@ -116,7 +116,7 @@ def validation_split(split: Split, share: float, seed: int) -> tuple[Indices, In
 
 
 def stress_fold(
-    split: Split, kind: StressKind = "swapped", share: float = 0.15, seed: int = 0
+    split: Split, kind: StressKind, share: float = 0.15, seed: int = 0
 ) -> tuple[Indices, Indices]:
     """Hold out the patients whose images are most unlike the rest by style.
 
@@ -125,8 +125,8 @@ def stress_fold(
         kind: What unlike means.
             "swapped": style alone says the wrong class — normal images that look like those of
             the pneumonia patients and the other way round (logistic regression on the style
-            statistics, cross-fitted by patient). The shift of the Kaggle test folder is another
-            one: networks that did better here did worse there.
+            statistics, cross-fitted by patient). No stand-in for the Kaggle test folder: a recipe
+            that ranked better here did worse there.
             "outlier": far from their own class' typical style (robust distance).
             "cluster": the style cluster (k-means) that comes nearest to the share asked for and
             has both classes.

@@ -124,11 +124,9 @@ def running(server: Server) -> Iterator[Running]:
         yield Running(url, time.perf_counter() - start, process)
     finally:
         process.terminate()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        with suppress(ProcessLookupError):  # some servers leave their workers behind
+        with suppress(ProcessLookupError):  # it goes on, or left its workers behind
             os.killpg(process.pid, signal.SIGKILL)
 
 

@@ -2,7 +2,6 @@
 
 import re
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from playwright.sync_api import Browser, expect
 from tests.e2e.page import model
 from tests.e2e.page.conftest import OpenPage
 from tests.e2e.page.server import serving
+from tests.service.conftest import wait_until
 
 pytestmark = pytest.mark.browser
 
@@ -174,8 +174,8 @@ def _holding_all_memory(url: str) -> Iterator[None]:
             client = socket.create_connection((address.hostname or "", address.port or 0))
             clients.enter_context(client)
             client.sendall(head.encode() + bytes(size - 100))
-        while httpx.post(f"{url}predict", content=bytes(1000)).status_code != 503:
-            time.sleep(0.1)  # the service has not read all of it yet
+        # It has to read all of that first.
+        wait_until(lambda: httpx.post(f"{url}predict", content=bytes(1000)).status_code == 503)
         yield
 
 
