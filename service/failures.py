@@ -47,14 +47,13 @@ async def _http(request: Request, error: HTTPException) -> Response:
 
 def _allowed(request: Request) -> str:
     """The methods that an address takes: Starlette tells those of its first route alone."""
-    return ", ".join(
-        method
-        for method in HTTPMethod
-        if any(
-            route.matches({**request.scope, "method": method})[0] is Match.FULL
-            for route in request.app.routes
-        )
-    )
+
+    def taken(method: str) -> bool:
+        asked = {**request.scope, "method": method}
+        return any(route.matches(asked)[0] is Match.FULL for route in request.app.routes)
+
+    # The edge takes HEAD for GET.
+    return ", ".join(method for method in HTTPMethod if taken(method.replace("HEAD", "GET")))
 
 
 async def _validation(request: Request, error: RequestValidationError) -> Response:

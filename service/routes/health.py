@@ -42,7 +42,3 @@ async def readyz(request: Request) -> Ready:
     if shared.draining:
         raise Problem(NOT_READY, "The service is stopping. Send requests to another instance.")
     return Ready(model=shared.model().manifest.version, complaint=shared.engine.complaint)
-
-
-for path, endpoint in (("/livez", livez), ("/readyz", readyz)):
-    router.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)

@@ -20,7 +20,7 @@ _COOKIE = "lang"
 _YEAR = 365 * 24 * 3600
 
 
-@router.api_route("/", methods=["GET", "HEAD"])
+@router.get("/")
 async def show(request: Request) -> Response:
     """Serves the page in the reader's language; it does not wait for the model."""
     language = _language(request)
@@ -51,7 +51,7 @@ async def answer(request: Request) -> Response:
     return _send(request, thing, "no-store")
 
 
-@router.api_route("/static/{path:path}", methods=["GET", "HEAD"])
+@router.get("/static/{path:path}")
 async def static(request: Request, path: str) -> Response:
     """Serves a file of the page; one that is named by the current build may be kept for good."""
     version, _, name = path.partition("/")

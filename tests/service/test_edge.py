@@ -44,6 +44,25 @@ def test_every_answer_carries_the_security_headers(client: httpx.Client, path: s
     assert "server" not in headers
 
 
+@pytest.mark.parametrize(
+    "path", ["/", "/livez", "/readyz", "/model", "/docs", "/docs/start.js", "/openapi.json"]
+)
+def test_head_tells_what_get_would_without_the_content(client: httpx.Client, path: str) -> None:
+    got, head = client.get(path), client.head(path)
+    assert (head.status_code, head.content) == (200, b"")
+    for name in set(got.headers) - {"date", "x-request-id"}:
+        assert head.headers[name] == got.headers[name]
+
+
+def test_a_head_request_is_logged_as_one(client: httpx.Client, log: io.StringIO) -> None:
+    client.head("/metrics")
+    client.get("/livez")  # answered after the line before it is written
+    (line,) = [
+        x for x in map(json.loads, log.getvalue().splitlines()) if x.get("route") == "/metrics"
+    ]
+    assert (line["method"], line["status"]) == ("HEAD", 200)
+
+
 @pytest.mark.parametrize("path", ["/predict", "/xray/predict"])
 def test_it_works_under_a_prefix_stripped_or_not(start: Start, path: str) -> None:
     client = start(root_path="/xray")

@@ -193,11 +193,6 @@ def test_the_page_does_not_wait_for_a_model() -> None:
     assert 'class="figure"' not in html
 
 
-def test_head_is_answered(client: httpx.Client) -> None:
-    assert client.head("/").status_code == 200
-    assert client.head(f"static/{build()}/page.css").status_code == 200
-
-
 def test_under_a_prefix_all_addresses_stay_relative(client: httpx.Client) -> None:
     html = client.get("/").text
     addresses = re.findall(r'(?:src|href|action)="([^"]*)"', html)

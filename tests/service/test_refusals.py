@@ -151,8 +151,8 @@ def test_other_addresses_and_methods_are_problems_too(client: httpx.Client) -> N
         ("/predict", "POST"),
         ("/predict/batch", "POST"),
         ("/livez", "GET, HEAD"),
-        ("/model", "GET"),
-        ("/docs/start.js", "GET"),
+        ("/model", "GET, HEAD"),
+        ("/docs/start.js", "GET, HEAD"),
         ("/openapi.json", "GET, HEAD"),
     ],
 )
