@@ -30,6 +30,7 @@ from trainer.batches import TrainingBatches
 from trainer.calibration import calibrated, fit_calibration
 from trainer.console import duration
 from trainer.dataset import Split
+from trainer.errors import TrainerError
 from trainer.fused import fast_normalisation
 from trainer.inference import run_keras
 from trainer.network import build_network, training_view
@@ -88,6 +89,7 @@ def fit_member(
 
     Raises:
         ResumeMismatch: The checkpoint in `run_dir` is of another recipe, seed or training folder.
+        TrainerError: The training diverged.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(seed)
@@ -243,6 +245,11 @@ class _KeepBest(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         state, logs = self.state, logs if logs is not None else {}
+        if not all(np.isfinite(weight).all() for weight in state.average.weights):
+            raise TrainerError(
+                f"The training diverged in epoch {epoch + 1}: its weights are no numbers any more. "
+                "Start a new run with a lower --learning-rate, or with --no-mixed-precision."
+            )
         state.shipped.set_weights(state.average.weights)
         row = {
             "epoch": float(epoch + 1),

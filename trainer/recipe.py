@@ -7,6 +7,7 @@ the numeric noise of the machine.
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -145,6 +146,20 @@ class Recipe:
         for name in ("flip", "compression", "equalise", "frame", "erasing", "teaching"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name}: received {getattr(self, name)}; accepts 0 to 1")
+        for name in (
+            "weight_decay",
+            "cause_weight",
+            "mixup",
+            "rotation",
+            "shear",
+            "gamma",
+            "contrast",
+            "blur",
+            "sharpen",
+            "noise",
+        ):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name}: received {getattr(self, name)}; accepts 0 or more")
 
     @property
     def stage_widths(self) -> tuple[int, ...]:

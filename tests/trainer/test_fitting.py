@@ -17,6 +17,7 @@ import keras  # noqa: E402
 
 from trainer import fitting  # noqa: E402
 from trainer.dataset import Split  # noqa: E402
+from trainer.errors import TrainerError  # noqa: E402
 from trainer.fitting import (  # noqa: E402
     RunningAverage,
     compile_learner,
@@ -77,6 +78,18 @@ def test_the_epoch_of_least_calibrated_loss_is_kept(
     for kept in (state, resumed):
         assert kept.best_epoch == 2
         assert all((weight == 1).all() for weight in kept.best)
+
+
+def test_a_training_that_diverges_says_so(tmp_path: Path) -> None:
+    learner = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    average = RunningAverage(learner, 0.9)
+    average.weights[0][0] = np.nan
+    state = fitting._RunState(learner, learner, average, tmp_path / "checkpoint.npz", "{}")
+    callback = fitting._KeepBest(state, phantoms(0, 2))
+    callback.on_epoch_begin(2)
+    with pytest.raises(TrainerError, match="diverged in epoch 3.*--learning-rate"):
+        callback.on_epoch_end(2, {"pneumonia_loss": np.nan, "pneumonia_accuracy": 0.5})
+    assert not state.path.exists()
 
 
 @pytest.mark.slow

@@ -30,6 +30,10 @@ def test_widths_are_read() -> None:
         ("dropout", 1.0),
         ("averaging", -0.1),
         ("flip", 1.5),
+        ("rotation", -5.0),
+        ("blur", -1.0),
+        ("mixup", float("nan")),
+        ("weight_decay", float("inf")),
     ],
 )
 def test_a_knob_without_sense_is_refused_by_name(knob: str, value: Any) -> None:
