@@ -11,6 +11,7 @@ from trainer.errors import TrainerError
 from trainer.findings import SetResult, measure, refused_by
 from trainer.inference import Outputs, predict
 from trainer.loading import load_split
+from trainer.negatives import learned_from
 from trainer.pictures import list_files, load_pictures
 
 
@@ -110,7 +111,8 @@ def measure_others(
         refusal: Its rule of refusal, if any.
         unfamiliar: Its rule of warning, if any.
         external: Name to a folder with NORMAL and PNEUMONIA.
-        not_chest: Name to a folder of other pictures.
+        not_chest: Name to a folder of other pictures; those that the refusal is fitted on do not
+            count.
         resamples: Bootstrap draws.
 
     Returns:
@@ -124,9 +126,15 @@ def measure_others(
     refused = {}
     for name, path in not_chest.items():
         pictures, unread = load_pictures(path)
-        found = refused_by(predict(onnx, pictures), decision, refusal)
         if unread:
             say(f"  {name}", f"{unread} files are no readable pictures and were left out")
+        known = learned_from(pictures)
+        if known.any():
+            say(
+                f"  {name}", f"{known.sum()} pictures, which the trainer learns from, were left out"
+            )
+            pictures = pictures[~known]
+        found = refused_by(predict(onnx, pictures), decision, refusal) if len(pictures) else None
         if found is not None:
             refused[name] = wilson(int(found.sum()), len(found))
     return results, refused

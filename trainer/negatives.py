@@ -59,6 +59,25 @@ def not_chest(count: int, xrays: Grey, rng: np.random.Generator) -> Grey:
     return pictures
 
 
+def learned_from(pictures: Grey) -> NDArray[np.bool_]:
+    """Which pictures are, whole, among the photographs that `not_chest` takes its parts from: that
+    these are refused proves little.
+
+    Args:
+        pictures: (N, 224, 224) uint8.
+
+    Returns:
+        (N,) whether some photograph differs by less than five grey levels on average, which
+        compression and resizing may change.
+    """
+    known = np.stack([_thumbnail(photograph) for photograph in _photographs()])
+    return np.array([np.abs(known - _thumbnail(p)).mean(axis=(1, 2)).min() < 5 for p in pictures])
+
+
+def _thumbnail(picture: Grey) -> Field:
+    return np.asarray(cv2.resize(picture, (48, 48), interpolation=cv2.INTER_AREA), np.float32)
+
+
 @cache
 def _photographs() -> list[Grey]:
     """The real pictures inside installed packages, grey, any size."""
