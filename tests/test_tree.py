@@ -18,6 +18,7 @@ FORBIDDEN = {
     "service": {"trainer", "sklearn", "cv2", "matplotlib"},
     "trainer": {"service", "fastapi", "uvicorn"},
 }
+TENSORFLOW_ONLY = {"trainer/backend.py", "trainer/fused.py", "service/keras_network.py"}
 NO_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}
 
 
@@ -45,6 +46,12 @@ def imports(path: Path) -> set[str]:
 def test_imports_run_one_way(path: Path) -> None:
     package = path.relative_to(ROOT).parts[0]
     assert not imports(path) & FORBIDDEN[package]
+
+
+def test_tensorflow_is_imported_only_where_nothing_else_will_do() -> None:
+    """The rest of the trainer runs on any backend of Keras."""
+    by_name = {str(path.relative_to(ROOT)) for path in SOURCES if "tensorflow" in imports(path)}
+    assert by_name == TENSORFLOW_ONLY
 
 
 @pytest.mark.parametrize("module", ["service.app", "service.screening", "shared.bundle"])

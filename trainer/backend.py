@@ -6,6 +6,14 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
+from importlib.util import find_spec
+
+_AFTER_TRAINING = ("skimage", "nibabel", "nilearn", "tensorflow", "tf2onnx", "onnx")
+
+
+def missing_packages() -> list[str]:
+    """Names of the packages that only the stages after training import, and that are not there."""
+    return [name for name in _AFTER_TRAINING if find_spec(name) is None]
 
 
 def load_keras() -> None:

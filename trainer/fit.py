@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trainer.backend import load_keras, missing_packages
 from trainer.console import duration, say
 from trainer.errors import TrainerError
 from trainer.measuring import check_others
@@ -101,6 +102,12 @@ def fit(request: Request, run: RunFolder | None = None) -> Path:
     check_writable(request.models, "--models")
     check_writable(request.work, "--work")
     check_others(request.external, request.not_chest)
+    if missing := missing_packages():
+        say(
+            "Warning",
+            f"{', '.join(missing)} not installed: the run can train here, not publish. Install the "
+            "rest, or go on with --resume on a machine that has it",
+        )
     prepared = prepare(request.data, request.work, request.options, request.test)
     resumed = run is not None
     run = run or RunFolder.create(request.work, {**request.state(), **_images(prepared)})
@@ -153,8 +160,6 @@ def _resumable(request: Request) -> Iterator[None]:
 
 def _network(request: Request, prepared: Prepared, run: RunFolder) -> Fitted:
     """Train the members and put them together; or load what an earlier process finished."""
-    from trainer.backend import load_keras
-
     load_keras()
     from trainer.export import check_equal, export_onnx, load_network
 

@@ -15,7 +15,9 @@ import pytest
 
 from shared.bundle import current
 from tests.trainer.conftest import ROOT, TINY, TinyRun, command, trainer
+from trainer import backend
 from trainer.arguments import build_parser
+from trainer.backend import missing_packages
 from trainer.dataset import find_dataset
 from trainer.loading import load_split
 from trainer.options import Options
@@ -303,6 +305,14 @@ def test_wrong_usage(arguments: tuple[str, ...], message: str) -> None:
     done = trainer(*arguments)
     assert done.returncode == 2
     assert message in done.stderr
+
+
+def test_what_publishing_will_lack_is_said_before_training(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert missing_packages() == []
+    monkeypatch.setattr(backend, "find_spec", lambda name: None if name == "tf2onnx" else 1)
+    assert missing_packages() == ["tf2onnx"]
 
 
 @pytest.mark.parametrize("name", ["", "fit", "evaluate", "export", "download"])
