@@ -18,7 +18,8 @@ from trainer.findings import Findings, SetResult, measure
 from trainer.measuring import find_single, load_single, run_network
 from trainer.model_card import render_model_card
 from trainer.options import DECIDING, Options
-from trainer.publishing import describe, draft_of, versions
+from trainer.provenance import revision, versions
+from trainer.publishing import describe, draft_of
 from trainer.report import render_report
 from trainer.run_folder import check_writable
 from trainer.scoring import open_model
@@ -135,7 +136,11 @@ def _decision(
 
 def _training(kept: Manifest | None, options: Options, calibrate_on: str | None) -> dict[str, Any]:
     """How the network came about, with what decided anew, if anything did."""
-    found = {"exported_from": "a Keras .h5", **versions()} if kept is None else kept.training
+    found: dict[str, Any] = (
+        {"exported_from": "a Keras .h5", "versions": versions(), "revisions": [revision()]}
+        if kept is None
+        else kept.training
+    )
     if calibrate_on is None:
         return found
     now = {name: getattr(options, name) for name in DECIDING}

@@ -19,6 +19,7 @@ from trainer.errors import TrainerError
 from trainer.measuring import check_others
 from trainer.options import Options
 from trainer.preparation import Prepared, prepare
+from trainer.provenance import revision
 from trainer.recipe import Recipe
 from trainer.run_folder import RunFolder, check_writable, write_atomically
 
@@ -112,6 +113,8 @@ def fit(request: Request, run: RunFolder | None = None) -> Path:
     resumed = run is not None
     run = run or RunFolder.create(request.work, {**request.state(), **_images(prepared)})
     _check_same_images(request, prepared, run)
+    worked_on_it = run.state.get("revisions", [])
+    run.save(revisions=list(dict.fromkeys([*worked_on_it, revision()])))
     say("Run", f"{run.path}{' (resumed)' if resumed else ''}")
     with _resumable(request):
         fitted = _network(request, prepared, run)

@@ -1,6 +1,6 @@
 """The data of a run: found, decoded, split by patient, audited."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from shared.labels import LABELS
@@ -20,11 +20,13 @@ class Prepared:
 
     Attributes:
         splits: "train" and "validation"; "val" and "test" where there are any.
+        holdout: Who validates: the option, or "plain" where that cannot be had.
         audit: Facts about them.
         data: What is recorded of them.
     """
 
     splits: dict[str, Split]
+    holdout: str
     audit: Audit
     data: Data
 
@@ -59,19 +61,26 @@ def prepare(data: Path, work: Path, options: Options, test: bool) -> Prepared:
         broken += skipped
     digest = fingerprint(loaded["train"])
     whole, dropped = without_copies(loaded.pop("train"))
+    holdout = _holdout(whole, options)
     try:
-        train, held = _hold_out(whole, options)
+        train, held = _hold_out(whole, replace(options, holdout=holdout))
     except DatasetError as error:
         raise TrainerError(f"{data}: {error}") from error
     splits = {"train": whole.select(train), "validation": whole.select(held), **loaded}
     found = audit(splits, dropped, broken)
     _describe(data, found)
-    return Prepared(splits, found, data_record(splits, digest))
+    if holdout != options.holdout:
+        say("", f"validation is {holdout}: --holdout {options.holdout} needs patients with numbers")
+    return Prepared(splits, holdout, found, data_record(splits, digest))
+
+
+def _holdout(whole: Split, options: Options) -> str:
+    numbered = any(patient[-1:].isdigit() for patient in whole.patients)
+    return options.holdout if numbered or options.stress not in ("late", "ends") else "plain"
 
 
 def _hold_out(whole: Split, options: Options) -> tuple[Indices, Indices]:
-    unnumbered = not any(patient[-1:].isdigit() for patient in whole.patients)
-    if options.stress is None or (unnumbered and options.stress in ("late", "ends")):
+    if options.stress is None:
         return validation_split(whole, options.validation_share, options.seed)
     return stress_fold(whole, options.stress, options.validation_share, options.seed)
 

@@ -2,10 +2,7 @@
 
 import csv
 import io
-import platform
 import shutil
-import subprocess
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +17,7 @@ from trainer.findings import Findings, check_heatmaps, measure, member_figures
 from trainer.inference import Outputs
 from trainer.measuring import measure_others, run_network
 from trainer.model_card import render_model_card
+from trainer.provenance import versions
 from trainer.report import render_report
 from trainer.run_folder import RunFolder, write_atomically
 
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
     from trainer.fit import Fitted, Request
     from trainer.preparation import Prepared
 
-_LIBRARIES = ("keras", "tensorflow", "tensorflow-cpu", "numpy", "onnxruntime", "scikit-learn")
 _SHOWN = ("accuracy", "recall", "specificity", "precision", "f1", "roc_auc", "ece")
 
 
@@ -79,7 +76,7 @@ def conclude(request: "Request", prepared: "Prepared", fitted: "Fitted", run: Ru
     findings = Findings(
         decision=decision,
         results=results + others,
-        training=training_record(request, record),
+        training=training_record(request, prepared.holdout, record, run.state["revisions"]),
         cost={
             "parameters": record["parameters"],
             "multiply_adds": record["multiply_adds"],
@@ -153,28 +150,20 @@ def draft_of(findings: Findings, heads: tuple[str, ...], heatmap: bool) -> Draft
     )
 
 
-def training_record(request: "Request", record: dict[str, Any]) -> dict[str, Any]:
+def training_record(
+    request: "Request", holdout: str, record: dict[str, Any], revisions: list[str]
+) -> dict[str, Any]:
     """Everything a run depends on, for the manifest: no path and nothing of this machine's name."""
     return {
         "recipe": request.recipe.to_json(),
-        "options": request.options.to_json(),
+        "options": request.options.to_json() | {"holdout": holdout},
         "teachers": record["teachers"],
         "best_epochs": record["best_epochs"],
         "seconds": round(record["seconds"]),
         "onnx_difference": record["onnx_difference"],
-        **versions(),
+        "versions": versions(),
+        "revisions": revisions,
     }
-
-
-def versions() -> dict[str, Any]:
-    """Versions of the libraries and, where it is known, of this program."""
-    found: dict[str, str] = {"python": platform.python_version()}
-    for name in _LIBRARIES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return {"versions": found, "revision": _revision()}
 
 
 def describe(name: str, evaluation: Evaluation) -> None:
@@ -196,19 +185,6 @@ def history_csv(histories: list[list[dict[str, float]]]) -> str:
     for index, history in enumerate(histories, start=1):
         writer.writerows({"member": index, **row} for row in history)
     return text.getvalue()
-
-
-def _revision() -> str | None:
-    git = shutil.which("git")
-    if git is None:
-        return None
-    found = subprocess.run(
-        [git, "-C", str(Path(__file__).parent), "rev-parse", "HEAD"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return found.stdout.strip() or None
 
 
 def _pairs(matrix: list[list[int]]) -> tuple[tuple[int, int], tuple[int, int]]:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 from shared.bundle import Bundle, current, open_bundle
 from tests.trainer.conftest import EPOCHS, ROOT, TINY, TinyRun, command, trainer
@@ -21,6 +22,8 @@ from trainer.calibration import calibrated
 from trainer.dataset import find_dataset
 from trainer.inference import predict
 from trainer.loading import load_split
+from trainer.options import Options
+from trainer.preparation import prepare
 
 
 class Page(HTMLParser):
@@ -90,6 +93,9 @@ def test_bundle_is_whole(tiny_run: TinyRun) -> None:
     ] == len(list((tiny_run.data / "train" / "NORMAL").iterdir()))
     assert manifest.training["recipe"]["epochs"] == EPOCHS
     assert manifest.training["options"]["seed"] == 0
+    assert manifest.training["options"]["holdout"] == "ends"
+    [revision] = manifest.training["revisions"]
+    assert re.fullmatch(r"([0-9a-f]{40}(-dirty)?|unknown)", revision)
     assert manifest.training["versions"]["keras"]
     text = (tiny_run.bundle.path / "model.json").read_text()
     assert str(tiny_run.data) not in text
@@ -264,6 +270,19 @@ def test_resume_after_training_goes_straight_to_publishing(
     missing = trainer("fit", "--models", tmp_path / "models", "--resume", "nothing")
     assert missing.returncode == 1
     assert f"no unfinished run nothing in {copy.parent}; there are {name}." in missing.stderr
+
+
+def test_images_without_patients_numbers_validate_by_a_plain_fold(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for label in ("NORMAL", "PNEUMONIA"):
+        (tmp_path / "data" / "train" / label).mkdir(parents=True)
+        for index, letter in enumerate("abcdefghijkl"):
+            image = np.full((224, 224), 20 * index + 5 * (label == "NORMAL"), np.uint8)
+            Image.fromarray(image).save(tmp_path / "data" / "train" / label / f"{letter}.png")
+    prepared = prepare(tmp_path / "data", tmp_path / "work", Options(), test=False)
+    assert prepared.holdout == "plain"
+    assert "validation is plain: --holdout ends needs" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize(
