@@ -13,16 +13,16 @@ import signal
 import sys
 import traceback
 from collections.abc import Set
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from shared.bundle import PublishFailed
 from trainer.arguments import build_parser, given
 from trainer.dataset import SPLITS
 from trainer.errors import TrainerError
-from trainer.options import Options
+from trainer.options import DECIDING, REPORTING, Options
 from trainer.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -104,7 +104,9 @@ def _fit(asked: argparse.Namespace) -> None:
     run = RunFolder.resume(work, asked.resume)
     recipe, options = _stored(run, "recipe", Recipe), _stored(run, "options", Options)
     _refuse_changes("recipe", given(asked, Recipe), run.state["recipe"])
-    _refuse_changes("options", given(asked, Options), run.state["options"])
+    anew = {n: v for n, v in given(asked, Options).items() if n in (*DECIDING, *REPORTING)}
+    _refuse_changes("options", given(asked, Options), run.state["options"] | anew)
+    options = _replaced(options, anew)
     request = Request(
         asked.data or Path(run.state["data"]),
         asked.models,
@@ -126,6 +128,13 @@ def _stored(run: "RunFolder", part: str, of: type[Fields]) -> Fields:
             "Finish it with that version, or start a new run without --resume."
         )
     return of(**run.state[part])
+
+
+def _replaced(options: Options, changes: dict[str, Any]) -> Options:
+    try:
+        return replace(options, **changes)
+    except ValueError as error:
+        raise _WrongValue(str(error)) from error
 
 
 def _evaluate(asked: argparse.Namespace) -> None:

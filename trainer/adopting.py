@@ -85,6 +85,7 @@ def export(
             refusal=kept.refusal if kept else None,
             unfamiliar=kept.unfamiliar if kept else None,
             cost={"parameters": model.count_params(), "onnx_bytes": onnx.stat().st_size},
+            caveat=options.caveat,
             images=options.report_images,
             samples=options.samples,
         )

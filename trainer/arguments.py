@@ -51,8 +51,9 @@ def build_parser() -> argparse.ArgumentParser:
         nargs="?",
         const="",
         metavar="RUN",
-        help="go on with a run that has not published, with that run's options; the newest unless "
-        "its folder in WORK/runs is named",
+        help="go on with the newest run that has not published, or with the one whose folder in "
+        "WORK/runs is named, with that run's options; how it decides and reports may be changed, "
+        "and a run that has published does only that anew",
     )
     fit.add_argument(
         "--test",

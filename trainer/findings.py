@@ -87,6 +87,7 @@ class Findings:
         refusal: The rule of the refusal, or None.
         unfamiliar: The rule of the warning, or None.
         not_chest: Share refused of pictures that are no chest X-rays, by name of the folder.
+        caveat: What readers of the figures must know beside them; may be empty.
         images: Whether X-rays and file names may be shown.
         samples: How many pictures of each kind.
     """
@@ -104,6 +105,7 @@ class Findings:
     refusal: Refusal | None = None
     unfamiliar: Unfamiliar | None = None
     not_chest: dict[str, Interval] = field(default_factory=dict)
+    caveat: str = ""
     images: bool = True
     samples: int = 8
 

@@ -114,7 +114,11 @@ def fit(request: Request, run: RunFolder | None = None) -> Path:
     run = run or RunFolder.create(request.work, {**request.state(), **_images(prepared)})
     _check_same_images(request, prepared, run)
     worked_on_it = run.state.get("revisions", [])
-    run.save(revisions=list(dict.fromkeys([*worked_on_it, revision()])))
+    run.save(
+        **request.state(),
+        published=None,
+        revisions=list(dict.fromkeys([*worked_on_it, revision()])),
+    )
     say("Run", f"{run.path}{' (resumed)' if resumed else ''}")
     with _resumable(request):
         fitted = _network(request, prepared, run)

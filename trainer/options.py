@@ -12,7 +12,8 @@ STRESS_KINDS: tuple[StressKind, ...] = get_args(StressKind)
 HOLDOUTS = ("plain", *STRESS_KINDS)
 # What a command reads which trains nothing.
 DECIDING = ("calibration", "prevalence", "rule", "rule_out", "rule_in")
-MEASURING = ("seed", "resamples", "samples", "report_images")
+REPORTING = ("resamples", "samples", "report_images", "caveat")
+MEASURING = ("seed", *REPORTING)
 CALIBRATIONS = ("temperature+bias", "temperature", "none")
 
 
@@ -62,6 +63,12 @@ class Options:
         True,
         "on or off",
         "X-rays and file names in the report; turn off if the bundle leaves the house",
+    )
+    caveat: str = knob(
+        "",
+        "a sentence or two",
+        "what readers of the figures must know, such as how often the test images were looked at; "
+        "stands beside them in the report and in the model card",
     )
 
     def __post_init__(self) -> None:

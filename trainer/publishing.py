@@ -97,6 +97,7 @@ def conclude(request: "Request", prepared: "Prepared", fitted: "Fitted", run: Ru
         refusal=refusal,
         unfamiliar=unfamiliar,
         not_chest=not_chest,
+        caveat=options.caveat,
         images=options.report_images,
         samples=options.samples,
     )

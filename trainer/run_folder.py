@@ -54,36 +54,35 @@ class RunFolder:
 
     @classmethod
     def resume(cls, work: Path, name: str | None = None) -> "RunFolder":
-        """Open a run that has not published.
+        """Open a run to go on with.
 
         Args:
             work: Where runs are kept.
-            name: Of its folder; None: the newest.
+            name: Of its folder, which may be one that has published; None: the newest that has not.
 
         Raises:
             TrainerError: There is none, or none of that name.
         """
-        unfinished = {}
+        runs: dict[str, dict[str, Any]] = {}
         for path in sorted((work / "runs").glob("*"), reverse=True):
             with contextlib.suppress(OSError, ValueError):
-                state = json.loads((path / _STATE).read_text(encoding="utf-8"))
-                if not state.get("published"):
-                    unfinished[path.name] = state
-        if not unfinished:
+                runs[path.name] = json.loads((path / _STATE).read_text(encoding="utf-8"))
+        unfinished = [each for each, state in runs.items() if not state.get("published")]
+        if not unfinished and not name:
+            named = f" Those that have published: {', '.join(runs)}." if runs else ""
             raise TrainerError(
                 f"There is no unfinished run in {work / 'runs'}. Leave out --resume to start one, "
-                "or give the --models or --work of the run to go on with."
+                "name one that has published to decide and publish once more, or give the --models "
+                f"or --work of the run to go on with.{named}"
             )
-        name = name or next(iter(unfinished))
-        if name not in unfinished:
-            raise TrainerError(
-                f"There is no unfinished run {name} in {work / 'runs'}; there are "
-                f"{', '.join(unfinished)}."
-            )
+        name = name or unfinished[0]
+        if name not in runs:
+            there = f"there are {', '.join(runs)}" if runs else "there is none"
+            raise TrainerError(f"There is no run {name} in {work / 'runs'}; {there}.")
         others = [other for other in unfinished if other != name]
         if others:
             say("Also open", f"{', '.join(others)}: go on with one by --resume NAME")
-        return cls(work / "runs" / name, unfinished[name])
+        return cls(work / "runs" / name, runs[name])
 
     def save(self, **changes: Any) -> None:
         """Write `run.json`, with these entries changed."""

@@ -92,6 +92,7 @@ def evaluate(
         refusal=manifest.refusal,
         unfamiliar=manifest.unfamiliar,
         not_chest=refused,
+        caveat=options.caveat,
         images=options.report_images,
         samples=options.samples,
         cost={"onnx_bytes": onnx.stat().st_size},

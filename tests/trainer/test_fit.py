@@ -267,9 +267,21 @@ def test_resume_after_training_goes_straight_to_publishing(
     again = published(tmp_path / "models").manifest
     assert again.metrics == tiny_run.bundle.manifest.metrics
 
+    again_named = ("--resume", run.name, "--no-external", "--rule", "fixed=0.9")
+    decided = trainer(
+        *("fit", "--models", tmp_path / "models", *again_named, "--caveat", "Looked at *twice*.")
+    )
+    assert decided.returncode == 0, decided.stderr
+    bundle = published(tmp_path / "models")
+    assert bundle.manifest.version != again.version
+    assert bundle.manifest.operating_point.threshold == 0.9
+    assert bundle.manifest.training["options"]["rule"] == "fixed=0.9"
+    assert "**Looked at *twice*.**" in bundle.file("MODEL_CARD.md").read_text()
+    assert "<strong>Looked at *twice*.</strong>" in bundle.file("report.html").read_text()
+
     missing = trainer("fit", "--models", tmp_path / "models", "--resume", "nothing")
     assert missing.returncode == 1
-    assert f"no unfinished run nothing in {copy.parent}; there are {name}." in missing.stderr
+    assert f"no run nothing in {copy.parent}; there are {run.name}, {name}." in missing.stderr
 
 
 def test_images_without_patients_numbers_validate_by_a_plain_fold(
