@@ -15,15 +15,18 @@ load_keras()
 
 import keras  # noqa: E402
 
+from shared.preprocessing import scale  # noqa: E402
 from trainer import fitting  # noqa: E402
 from trainer.dataset import Split  # noqa: E402
 from trainer.errors import TrainerError  # noqa: E402
+from trainer.export import named_outputs  # noqa: E402
 from trainer.fitting import (  # noqa: E402
     RunningAverage,
     compile_learner,
     fit_member,
     predict_logits,
 )
+from trainer.heatmaps import randomised_maps, similarity  # noqa: E402
 from trainer.network import build_network, training_view  # noqa: E402
 from trainer.recipe import Recipe  # noqa: E402
 
@@ -87,7 +90,7 @@ def test_a_training_that_diverges_says_so(tmp_path: Path) -> None:
     state = fitting._RunState(learner, learner, average, tmp_path / "checkpoint.npz", "{}")
     callback = fitting._KeepBest(state, phantoms(0, 2))
     callback.on_epoch_begin(2)
-    with pytest.raises(TrainerError, match="diverged in epoch 3.*--learning-rate"):
+    with pytest.raises(TrainerError, match=r"diverged in epoch 3.*--learning-rate"):
         callback.on_epoch_end(2, {"pneumonia_loss": np.nan, "pneumonia_accuracy": 0.5})
     assert not state.path.exists()
 
@@ -117,6 +120,12 @@ def test_a_network_learns_to_tell_held_out_phantoms_apart(
     member = fit_member(recipe, phantoms(1, 96), phantoms(2, 32), tmp_path, 0, progress=False)
     logits = predict_logits(member.model, held_out.images)[:, 0]
     assert roc_auc_score(held_out.labels, logits) > 0.8
+
+    view = keras.Model(member.model.input, named_outputs(member.model)["activation_map"])
+    ill = held_out.images[held_out.labels == 1]
+    maps = np.asarray(view(scale(ill), training=False))[..., 0]
+    likeness = [similarity(maps, randomised_maps(member.model, ill, seed)) for seed in range(4)]
+    assert abs(np.mean(likeness)) < 0.4
 
 
 def test_compiling_asks_for_no_devices(monkeypatch: pytest.MonkeyPatch) -> None:
