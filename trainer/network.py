@@ -35,24 +35,25 @@ def build_network(
     al., "Bag of Tricks", CVPR 2019) so that no pixel is dropped.
 
     Args:
-        recipe: Widths, depth and dropout are read.
+        recipe: Stride, widths, depth and dropout are read.
         normalisation: The batch normalisation layer; training may pass one that computes the same
             faster.
 
     Returns:
         A model from (N, 224, 224, 1) float32 in [0, 1] to a list of outputs, all float32:
         `pneumonia` (N, 1) and `viral` (N, 1), sigmoids, the second given pneumonia; `logits` (N,
-        2), the same before the sigmoid; `activation_map` (N, 7, 7, 1), whose mean is the pneumonia
-        logit.
+        2), the same before the sigmoid; `activation_map` (N, h, h, 1), whose mean is the pneumonia
+        logit; h is 7 with a stride of 2 in the stem, 5 with 3.
     """
     image = keras.Input((INPUT_SIZE, INPUT_SIZE, 1), name="image")
     # Mean and contrast of the exposure are the machine's, not the patient's.
     x = layers.GroupNormalization(
         groups=1, center=False, scale=False, epsilon=1e-4, name="exposure", dtype="float32"
     )(image)
-    x = _convolution(x, recipe.stem, 3, 2, normalisation, "stem")
+    stride = recipe.stem_stride
+    x = _convolution(x, recipe.stem, 2 * stride - 1, stride, normalisation, "stem")
     x = layers.Activation("relu", name="stem_relu")(x)
-    x = layers.MaxPooling2D(2, name="stem_pool")(x)
+    x = layers.MaxPooling2D(2, padding="same", name="stem_pool")(x)
     for stage, width in enumerate(recipe.stage_widths, start=1):
         for block in range(1, recipe.depth + 1):
             stride = 2 if block == 1 and stage > 1 else 1
@@ -165,7 +166,7 @@ def _residual(x: Any, width: int, stride: int, normalisation: Normalisation, nam
     y = _convolution(y, width, 3, 1, normalisation, f"{name}_b")
     shortcut = x
     if stride > 1:
-        shortcut = layers.AveragePooling2D(stride, name=f"{name}_pool")(shortcut)
+        shortcut = layers.AveragePooling2D(stride, padding="same", name=f"{name}_pool")(shortcut)
     if x.shape[-1] != width:
         shortcut = _convolution(shortcut, width, 1, 1, normalisation, f"{name}_shortcut")
     y = layers.Add(name=f"{name}_add")([y, shortcut])

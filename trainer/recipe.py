@@ -33,11 +33,14 @@ class Recipe:
     """
 
     # The network
-    stem: int = knob(16, "channels", "width of the first convolution, at half the input size")
+    stem: int = knob(16, "channels", "width of the first convolution")
+    stem_stride: int = knob(
+        3, "pixels, 2 to 4", "half the multiply-adds of 2, and no worse on validation"
+    )
     widths: str = knob(
         "24-48-80-152", "channels a stage", "four stages, each at half the size of the last"
     )
-    depth: int = knob(2, "residual blocks a stage", "two keep to 200 M multiply-adds an image")
+    depth: int = knob(2, "residual blocks a stage", "two keep to 100 M multiply-adds an image")
     dropout: float = knob(0.3, "share of the pooled features", "regularises the dense heads only")
 
     # The schedule
@@ -123,6 +126,8 @@ class Recipe:
                 f"widths: received {self.widths!r}; "
                 "accepts four numbers of 4 or more, such as 24-48-80-152"
             )
+        if not 2 <= self.stem_stride <= 4:
+            raise ValueError(f"stem_stride: received {self.stem_stride}; accepts 2, 3 or 4")
         for name in ("stem", "depth", "epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: received {getattr(self, name)}; accepts 1 or more")

@@ -133,7 +133,7 @@ def _build_head(trunk: keras.Model) -> keras.Model:
     """Two convolutions and a dense layer over the whole field: a thorax is an arrangement, not a
     texture."""
     fine, coarse = (keras.Input(output.shape[1:]) for output in trunk.outputs)
-    x = layers.Concatenate()([layers.AveragePooling2D(2)(fine), coarse])
+    x = layers.Concatenate()([layers.AveragePooling2D(2, padding="same")(fine), coarse])
     for width in (32, 32):
         x = layers.Conv2D(width, 3, 2, padding="same", use_bias=False)(x)
         x = layers.BatchNormalization(momentum=0.9)(x)

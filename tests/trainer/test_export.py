@@ -1,5 +1,6 @@
 """Any .h5 becomes a graph with the same answers, or is refused with a reason."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -65,9 +66,11 @@ def foreign(side: int, channels: int, answers: int, activation: str) -> keras.Mo
     )
 
 
-@pytest.mark.parametrize("members", [1, 2])
-def test_own_network_keeps_its_named_outputs(members: int, images: Images, tmp_path: Path) -> None:
-    networks = [build_network(RECIPE) for _ in range(members)]
+@pytest.mark.parametrize(("members", "stride"), [(1, 2), (2, 3)])
+def test_own_network_keeps_its_named_outputs(
+    members: int, stride: int, images: Images, tmp_path: Path
+) -> None:
+    networks = [build_network(replace(RECIPE, stem_stride=stride)) for _ in range(members)]
     h5 = saved(networks[0] if members == 1 else combine(networks), tmp_path)
     model, path = load_network(h5), tmp_path / "model.onnx"
     export_onnx(model, path)

@@ -24,7 +24,7 @@ def images() -> np.ndarray:
 
 def test_outputs_are_probabilities_then_logits_then_the_map(images: np.ndarray) -> None:
     outputs = [np.asarray(o) for o in build_network(SMALL)(images)]
-    assert [o.shape for o in outputs] == [(4, 1), (4, 1), (4, 2), (4, 7, 7, 1)]
+    assert [o.shape for o in outputs] == [(4, 1), (4, 1), (4, 2), (4, 5, 5, 1)]
     pneumonia, viral, logits, activation_map = outputs
     assert np.allclose(pneumonia, 1 / (1 + np.exp(-logits[:, :1])), atol=1e-6)
     assert np.allclose(viral, 1 / (1 + np.exp(-logits[:, 1:])), atol=1e-6)
@@ -39,8 +39,15 @@ def test_brightness_and_contrast_of_the_exposure_do_not_matter(images: np.ndarra
 
 def test_the_default_network_keeps_to_its_budget() -> None:
     network = build_network(Recipe())
-    assert multiply_adds(network) <= 200e6
+    assert multiply_adds(network) <= 100e6
     assert network.count_params() * 4 <= 5e6  # bytes
+
+
+@pytest.mark.parametrize(("stride", "side", "share"), [(3, 5, 0.5), (4, 4, 0.3)])
+def test_a_longer_stride_of_the_stem_costs_less(stride: int, side: int, share: float) -> None:
+    network = build_network(Recipe(stem_stride=stride))
+    assert network.outputs[3].shape == (None, side, side, 1)
+    assert multiply_adds(network) < share * multiply_adds(build_network(Recipe(stem_stride=2)))
 
 
 def test_fast_normalisation_computes_the_same_training_step(images: np.ndarray) -> None:

@@ -24,6 +24,7 @@ def test_widths_are_read() -> None:
         ("widths", "8-16"),
         ("widths", "a-b-c-d"),
         ("stem", 0),
+        ("stem_stride", 1),
         ("epochs", 0),
         ("batch_size", 0),
         ("learning_rate", 0.0),
