@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from shared.heatmap import covered
+
 LONGEST_SIDE: Final = 1024
 """An overlay is as large as its image, up to this many pixels along the longer side."""
 
@@ -106,7 +108,9 @@ def _heat(activation: NDArray[np.float32], size: tuple[int, int]) -> Image.Image
     evidence = np.maximum(activation, 0)
     peak = float(evidence.max())
     levels = (evidence * (255 / peak if peak > 0 else 0)).astype(np.uint8)
-    return Image.fromarray(levels).resize(size, Image.Resampling.BICUBIC)
+    height, width = activation.shape
+    over_image = (0, 0, width * covered(width), height * covered(height))
+    return Image.fromarray(levels).resize(size, Image.Resampling.BICUBIC, over_image)
 
 
 def _coloured(heat: Image.Image) -> Image.Image:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
+from shared.heatmap import covered
 from trainer.export import named_outputs
 from trainer.inference import run_keras
 
@@ -30,7 +31,9 @@ def grown(activation_map: Maps, size: int) -> Maps:
     Returns:
         (size, size) float32 in [0, 1]; all 0 where nothing speaks for pneumonia.
     """
-    large = cv2.resize(np.maximum(activation_map, 0), (size, size), interpolation=cv2.INTER_LINEAR)
+    sides = [round(size / covered(cells)) for cells in reversed(activation_map.shape)]
+    whole = cv2.resize(np.maximum(activation_map, 0), sides, interpolation=cv2.INTER_LINEAR)
+    large = whole[:size, :size]
     peak = float(large.max())
     return np.asarray(large / peak if peak > 0 else large, np.float32)
 

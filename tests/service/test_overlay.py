@@ -27,6 +27,16 @@ def test_colour_lies_where_the_evidence_is() -> None:
     assert column == pytest.approx(60 * 5.5 / 7, abs=6)
 
 
+def test_a_cell_that_reaches_beyond_the_image_is_cut() -> None:
+    activation = np.zeros((5, 5))  # cells of 48 pixels, of an image of 224
+    activation[2, 3] = 3.0
+    picture = drawn(activation)
+    colour = picture.max(axis=2) - picture.min(axis=2)
+    row, column = np.unravel_index(colour.argmax(), colour.shape)
+    assert row == pytest.approx(80 * 2.5 * 48 / 224, abs=2)
+    assert column == pytest.approx(60 * 3.5 * 48 / 224, abs=2)
+
+
 def test_without_evidence_the_image_stays_grey() -> None:
     assert (drawn(np.full((7, 7), -2.0)) == 100).all()
 

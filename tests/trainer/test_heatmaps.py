@@ -117,6 +117,14 @@ def test_central_share() -> None:
     assert np.isnan(central_share(-even)[0])
 
 
+def test_a_map_is_grown_to_where_its_cells_lie() -> None:
+    one = np.zeros((5, 5), np.float32)  # cells of 48 pixels
+    one[2, 3] = 1
+    row, column = np.unravel_index(grown(one, 224).argmax(), (224, 224))
+    assert row == pytest.approx(2.5 * 48, abs=2)
+    assert column == pytest.approx(3.5 * 48, abs=2)
+
+
 def test_overlay_shows_the_image_where_nothing_is_hot() -> None:
     image = np.full((224, 224), 100, np.uint8)
     cold = overlay(image, -np.ones((7, 7), np.float32))
