@@ -95,7 +95,7 @@ class Batch:
         """Takes files off the upload, and starts on each; an exception or None ends the queue."""
         try:
             async for chunk in self._upload.chunks():
-                for part in self._form.feed(chunk):
+                for part in self._feed(chunk):
                     await self._start(part)
             self._form.finish()
             if not self._count:
@@ -107,6 +107,18 @@ class Batch:
         except Exception as failure:  # noqa: BLE001 - raised where the answers are awaited
             await self._answers.put(failure)
             await self._answers.put(None)
+
+    def _feed(self, chunk: bytes) -> list[Part]:
+        """The parts that end in a chunk. What the form drops of it is given back at once.
+
+        That is what stands between files, and all of a file that is too large: otherwise such a
+        file would take the whole budget, and wait for itself.
+        """
+        arrived = self._form.kept + len(chunk)
+        parts = self._form.feed(chunk)
+        kept = self._form.kept + sum(len(part.content) for part in parts)
+        self._upload.release(arrived - kept)
+        return parts
 
     async def _watch(self, reading: asyncio.Task[None]) -> None:
         """Notices a caller who hangs up before all that was sent is answered."""
@@ -158,7 +170,7 @@ class Batch:
         except NetworkInvalid:
             return self._bad(index, Problem(INTERNAL, "The model failed on this image."))
         finally:
-            self._upload.release(part.size)
+            self._upload.release(len(part.content))
             self._slots.release()
 
     def _bad(self, index: int, problem: Problem) -> Line:

@@ -34,7 +34,11 @@ class Part:
 
 
 class FormReader:
-    """Takes a form's chunks, gives its parts as each one ends."""
+    """Takes a form's chunks, gives its parts as each one ends.
+
+    Attributes:
+        kept: Bytes in memory of the part that did not end yet.
+    """
 
     def __init__(self, content_type: str, part_limit: int, most_parts: int = 16) -> None:
         """Prepares to read.
@@ -57,6 +61,7 @@ class FormReader:
         self._limit = part_limit
         self._most = most_parts
         self._begun = 0
+        self.kept = 0
         self._done: list[Part] = []
         self._part = Part()
         self._header: tuple[bytearray, bytearray] = (bytearray(), bytearray())
@@ -130,13 +135,16 @@ class FormReader:
         part.size += end - start
         if part.size > self._limit:
             part.pieces.clear()
+            self.kept = 0
         else:
             part.pieces.append(data[start:end])
+            self.kept = part.size
 
     def _end_part(self) -> None:
         part = self._part
         part.content = part.pieces[0] if len(part.pieces) == 1 else b"".join(part.pieces)
         part.pieces.clear()
+        self.kept = 0
         self._done.append(part)
 
     def _end(self) -> None:

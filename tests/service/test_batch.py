@@ -6,7 +6,8 @@ import json
 import socket
 import threading
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -41,6 +42,18 @@ def send(client: httpx.Client, *files: bytes) -> list[BatchLine]:
     assert response.status_code == 200, response.text
     assert response.headers["content-type"] == "application/x-ndjson"
     return [BatchLine.model_validate_json(line) for line in response.text.splitlines()]
+
+
+@contextmanager
+def batch_under_way(client: httpx.Client, begun: bytes) -> Iterator[socket.socket]:
+    """A batch of which this much is sent, and of which more is announced."""
+    head = (
+        "POST /predict/batch HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b"
+        "\r\nContent-Length: 1000000\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", client.base_url.port or 0), 30) as connected:
+        connected.sendall(head.encode() + begun)
+        yield connected
 
 
 def slug(line: BatchLine) -> str | None:
@@ -118,6 +131,24 @@ def test_a_batch_is_far_larger_than_the_memory_for_uploads(start: Start) -> None
     padded = PNEUMONIA_LIKE + bytes(100_000 - len(PNEUMONIA_LIKE))
     lines = send(client, *[padded] * 64)
     assert [slug(line) for line in lines] == [None] * 64
+
+
+def test_a_file_larger_than_the_memory_for_uploads_is_one_bad_line(start: Start) -> None:
+    """It would wait for the memory that its own dropped bytes take."""
+    client = start(body_budget=1_000_000, body_limit=150_000, answer_seconds=5)
+    files = [NORMAL_LIKE, bytes(3_000_000), PNEUMONIA_LIKE]
+    assert [slug(line) for line in send(client, *files)] == [None, "upload-too-large", None]
+
+
+def test_what_is_dropped_of_a_batch_holds_no_memory(start: Start) -> None:
+    """A file that is too large, and what comes after the form's end."""
+    client = start(body_limit=50_000, body_budget=1_000_000)
+    with batch_under_way(client, part(bytes(200_000))[:-2]) as connected:
+        time.sleep(0.2)
+        wait_until(lambda: "xray_upload_bytes 0.0" in client.get("/metrics").text, 5)
+        connected.sendall(b"\r\n--b--\r\n" + bytes(200_000))
+        time.sleep(0.2)
+        wait_until(lambda: "xray_upload_bytes 0.0" in client.get("/metrics").text, 5)
 
 
 @pytest.mark.parametrize("whole", [True, False], ids=["after the upload", "during the upload"])
