@@ -118,6 +118,8 @@ class Batch:
         parts = self._form.feed(chunk)
         kept = self._form.kept + sum(len(part.content) for part in parts)
         self._upload.release(arrived - kept)
+        if parts:
+            self._upload.next_file()
         return parts
 
     async def _watch(self, reading: asyncio.Task[None]) -> None:

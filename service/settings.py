@@ -72,12 +72,14 @@ class Settings(BaseSettings):
 
     header_seconds: Seconds = Field(10, description="a request's headers must arrive within this")
     upload_grace_seconds: Seconds = Field(
-        10, description="an upload may be this slow to begin before its rate is judged"
+        10, description="an upload may pause this long, at its beginning or later"
     )
     upload_minimum_rate: ByteSize = Field(
         ByteSize(4096), ge=1, description="bytes a second below which an upload is cut off"
     )
-    upload_seconds: Seconds = Field(120, description="an upload must be whole within this")
+    upload_seconds: Seconds = Field(
+        120, description="an upload, or a file of a batch, must be whole within this"
+    )
     answer_seconds: Seconds = Field(
         30, description="once uploaded, an image is answered within this, or refused"
     )

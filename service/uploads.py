@@ -59,6 +59,8 @@ class Upload:
         self._files = files
         self._held = 0
         self._waited = 0.0
+        self._file_began = 0.0
+        self._patience = settings.upload_grace_seconds
         self.received = 0
         self.complete = asyncio.Event()
         self.under_way = 0
@@ -84,6 +86,10 @@ class Upload:
         self._held -= amount
         self._budget.give_back(amount)
 
+    def next_file(self) -> None:
+        """A file of many has ended: the time that the next one may take begins."""
+        self._file_began = self._waited
+
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body's chunks, as they arrive.
 
@@ -100,6 +106,7 @@ class Upload:
             if not message.get("more_body", False):
                 self.complete.set()
             self.received += len(chunk)
+            self._reward(len(chunk))
             if self.received > self._limit:
                 raise self._too_large(self.received)
             await self._take_memory(len(chunk))
@@ -118,25 +125,33 @@ class Upload:
 
     async def _next_message(self) -> Message:
         settings = self._settings
-        patience = min(
-            settings.upload_seconds * self._files,
-            settings.upload_grace_seconds + self.received / settings.upload_minimum_rate,
-        )
+        left = self._file_began + settings.upload_seconds - self._waited
         start = perf_counter()
         try:
-            async with asyncio.timeout(patience - self._waited):
+            async with asyncio.timeout(min(self._patience, left)):
                 return await self._request.receive()
         except TimeoutError:
             raise Problem(
                 UPLOAD_TOO_SLOW,
                 f"{self.received} bytes arrived in {self._waited + perf_counter() - start:.0f} s; "
-                f"accepted are {settings.upload_minimum_rate} bytes a second and more, and at "
-                f"most {settings.upload_seconds:g} s. Send the image over a better connection, or "
-                "smaller.",
+                f"accepted are {settings.upload_minimum_rate} bytes a second and more, pauses of "
+                f"{settings.upload_grace_seconds:g} s, and {settings.upload_seconds:g} s for a "
+                "file. Send the image over a better connection, or smaller.",
                 _CLOSE,
             ) from None
         finally:
-            self._waited += perf_counter() - start
+            waited = perf_counter() - start
+            self._waited += waited
+            self._patience -= waited
+
+    def _reward(self, amount: int) -> None:
+        """Lets the caller take longer for what comes next, by the time that these bytes may take.
+
+        It never grows beyond the grace: a caller cannot send fast first, and then hold the memory
+        without sending on.
+        """
+        gained = self._patience + amount / self._settings.upload_minimum_rate
+        self._patience = min(self._settings.upload_grace_seconds, gained)
 
     async def _take_memory(self, amount: int) -> None:
         if self._budget.try_take(amount):

@@ -151,6 +151,19 @@ def test_what_is_dropped_of_a_batch_holds_no_memory(start: Start) -> None:
         wait_until(lambda: "xray_upload_bytes 0.0" in client.get("/metrics").text, 5)
 
 
+def test_a_batch_that_falls_silent_is_cut_off(start: Start) -> None:
+    """What has arrived of it allows for a minute at the minimum rate."""
+    client = start(upload_grace_seconds=0.3, header_seconds=1)
+    large = part(NORMAL_LIKE) + part(bytes(250_000))[:-2]
+    with batch_under_way(client, large) as connected, connected.makefile("rb") as answer:
+        lines = [line for line in answer if line.startswith(b"{")]
+    assert [slug(BatchLine.model_validate_json(line)) for line in lines] == [
+        None,
+        "upload-too-slow",
+    ]
+    wait_until(lambda: "xray_upload_bytes 0.0" in client.get("/metrics").text, 5)
+
+
 @pytest.mark.parametrize("whole", [True, False], ids=["after the upload", "during the upload"])
 def test_nothing_is_screened_for_a_caller_who_hung_up(
     start: Start, monkeypatch: pytest.MonkeyPatch, whole: bool

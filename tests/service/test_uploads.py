@@ -1,6 +1,7 @@
 """Reading a body: limits of size and time, and callers who dawdle or vanish."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -83,6 +84,21 @@ def test_a_byte_now_and_then_is_cut_off() -> None:
     assert problem.headers["Connection"] == "close"
 
 
+def test_bytes_that_came_fast_do_not_buy_a_silence() -> None:
+    """4000 of them would allow for 40 s at the minimum rate."""
+    left = [bytes(4000)]
+
+    async def receive() -> Message:
+        if not left:
+            await asyncio.sleep(20)
+        return {"type": "http.request", "body": left.pop(), "more_body": True}
+
+    begun = time.monotonic()
+    problem = refused(receive, upload_grace_seconds=0.2, upload_minimum_rate=100)
+    assert problem.kind is UPLOAD_TOO_SLOW
+    assert time.monotonic() - begun < 10
+
+
 def test_a_slow_but_steady_upload_goes_through() -> None:
     steady = arriving(*[bytes(100)] * 10, pause=0.05)
     body, _ = read(steady, upload_grace_seconds=0.2, upload_minimum_rate=300)
@@ -93,6 +109,30 @@ def test_there_is_a_limit_for_the_whole_upload() -> None:
     steady = arriving(*[bytes(100)] * 100, pause=0.02)
     problem = refused(steady, limit=100_000, upload_seconds=0.2, upload_minimum_rate=1)
     assert problem.kind is UPLOAD_TOO_SLOW
+
+
+def read_files(files: int) -> None:
+    """Reads 0.6 s of an upload that may bring four files of 0.5 s; it brings fewer."""
+    steady = arriving(*[bytes(100)] * 20, pause=0.03)
+    settings = Settings(upload_seconds=0.5, upload_minimum_rate=1)
+
+    async def run() -> None:
+        with Upload(request(steady), 5000, ByteBudget(BUDGET), settings, files=4) as upload:
+            async for _ in upload.chunks():
+                if upload.received % (2000 // files) == 0:
+                    upload.next_file()
+
+    asyncio.run(run())
+
+
+def test_the_limit_for_a_file_begins_anew_with_each() -> None:
+    read_files(4)
+
+
+def test_the_limit_for_a_file_is_no_longer_because_there_may_be_more() -> None:
+    with pytest.raises(Problem) as problem:
+        read_files(1)
+    assert problem.value.kind is UPLOAD_TOO_SLOW
 
 
 def test_a_caller_who_hangs_up_is_noticed() -> None:
