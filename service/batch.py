@@ -163,7 +163,8 @@ class Batch:
                     "each file.",
                 )
             image = within_limit(part, self._shared.settings.body_limit)
-            with await self._shared.capacity.wait_for_place(self._shared.settings.answer_seconds):
+            patience = self._shared.settings.answer_seconds
+            async with self._shared.capacity.place(patience):
                 screening = await screen_bytes(self._shared, image, {})
             answer = Answer.of(screening, self._request_id)
             return {"index": index, "answer": answer.model_dump(), "problem": None}

@@ -5,13 +5,12 @@ upload. An upload that dawdles gives its place up to others: slow clients can ne
 """
 
 import asyncio
-import math
 import os
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
@@ -20,8 +19,8 @@ from service.problems import OVERLOADED, TOOK_TOO_LONG, Problem
 DAWDLING_SECONDS = 1.0
 """An upload that takes longer than this gives its place up, and asks again when it is whole."""
 
-_PAUSE = 0.02
-"""Seconds between two looks for a place."""
+RETURNING_SECONDS = 1.0
+"""How long such an upload then waits for a place, before those that are still to be read."""
 
 Answer = TypeVar("Answer")
 
@@ -37,6 +36,7 @@ class Capacity:
         cores: How many images are worked on at once.
         limit: How many may be here at all: worked on, waiting, or just arriving.
         occupied: How many are here now.
+        places: What they take, in the order of asking.
         running: How many are worked on now.
     """
 
@@ -44,6 +44,7 @@ class Capacity:
         self.cores = cores
         self.limit = cores + queue
         self.occupied = 0
+        self.places = asyncio.Semaphore(self.limit)
         self.running = 0
         self._lock = threading.Lock()
         self._workers = ThreadPoolExecutor(
@@ -58,30 +59,22 @@ class Capacity:
         """How many images have a place and are not worked on yet."""
         return max(0, self.occupied - self.running)
 
-    @contextmanager
-    def place(self) -> Iterator["Place"]:
+    @asynccontextmanager
+    async def place(self, seconds: float = 0) -> AsyncIterator["Place"]:
         """A place for the length of a block.
 
+        Args:
+            seconds: How long to wait for one, after those who waited before.
+
         Raises:
-            Problem: `overloaded`; there is no room.
+            Problem: `overloaded`; there was no room in that time.
         """
         place = Place(self)
         try:
+            await place.take(seconds)
             yield place
         finally:
             place.leave()
-
-    async def wait_for_place(self, seconds: float) -> AbstractContextManager["Place"]:
-        """A place for the length of a block, waited for where there is none.
-
-        Raises:
-            Problem: `overloaded`; there was no room for so many seconds.
-        """
-        for _ in range(math.ceil(seconds / _PAUSE)):
-            if self.occupied < self.limit:
-                break
-            await asyncio.sleep(_PAUSE)
-        return self.place()
 
     async def run(
         self,
@@ -167,34 +160,38 @@ class Place:
     def __init__(self, capacity: Capacity) -> None:
         self._capacity = capacity
         self._counted = False
-        self._take()
         self._dawdling = asyncio.get_running_loop().call_later(DAWDLING_SECONDS, self.leave)
 
-    def arrived(self) -> None:
-        """The upload is whole: keeps the place, or asks for another if it was given up.
+    async def arrived(self) -> None:
+        """The upload is whole: keeps the place, or waits a little for another if it was given up.
 
         Raises:
-            Problem: `overloaded`; there is no room any more.
+            Problem: `overloaded`; there was no room for `RETURNING_SECONDS`.
         """
         self._dawdling.cancel()
-        self._take()
+        await self.take(RETURNING_SECONDS)
 
     def leave(self) -> None:
         """Gives the place up."""
         self._dawdling.cancel()
         if self._counted:
-            self._capacity.occupied -= 1
             self._counted = False
+            self._capacity.occupied -= 1
+            self._capacity.places.release()
 
-    def _take(self) -> None:
+    async def take(self, seconds: float) -> None:
+        """Takes a place, unless it has one; takes and raises what `Capacity.place` does."""
         if self._counted:
             return
-        if self._capacity.occupied >= self._capacity.limit:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._capacity.places.acquire()
+        except TimeoutError:
             raise Problem(
                 OVERLOADED,
                 f"All {self._capacity.limit} places are taken. Nothing is wrong with the request: "
                 "send it again after the number of seconds that Retry-After gives.",
                 {"Retry-After": "1"},
-            )
-        self._capacity.occupied += 1
+            ) from None
         self._counted = True
+        self._capacity.occupied += 1

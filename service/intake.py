@@ -55,11 +55,11 @@ async def screen_upload(
         shared.keys.check(request.headers.get(HEADER))
     try:
         shared.model()
-        with shared.capacity.place() as place:
+        async with shared.capacity.place() as place:
             limit = shared.settings.body_limit + FORM_OVERHEAD
             with Upload(request, limit, shared.bodies, shared.settings) as upload:
                 body = await upload.whole()
-                place.arrived()
+                await place.arrived()
                 if is_form:
                     body = _from_form(content_type, body, shared, key_field)
                     return await _screen(request, body, drawing)

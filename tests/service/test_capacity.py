@@ -7,13 +7,13 @@ import sys
 import threading
 import weakref
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AsyncExitStack
 from functools import partial
 
 import pytest
 
 from service import capacity as module
-from service.capacity import Capacity, ClientGone
+from service.capacity import Capacity, ClientGone, Place
 from service.problems import OVERLOADED, TOOK_TOO_LONG, Problem
 
 
@@ -37,11 +37,11 @@ def in_loop(test: Callable[[], Awaitable[None]]) -> None:
 
 def test_places_are_limited_and_come_free_again(capacity: Capacity) -> None:
     async def test() -> None:
-        with ExitStack() as stack:
+        async with AsyncExitStack() as stack:
             for _ in range(5):
-                stack.enter_context(capacity.place())
-            with pytest.raises(Problem) as full, capacity.place():
-                pass
+                await stack.enter_async_context(capacity.place())
+            with pytest.raises(Problem) as full:
+                await stack.enter_async_context(capacity.place())
             assert full.value.kind is OVERLOADED
             assert int(full.value.headers["Retry-After"]) >= 1
         assert capacity.occupied == 0
@@ -53,20 +53,67 @@ def test_a_dawdling_upload_gives_its_place_up(
     capacity: Capacity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "DAWDLING_SECONDS", 0.05)
+    monkeypatch.setattr(module, "RETURNING_SECONDS", 0.05)
 
     async def test() -> None:
-        with capacity.place() as slow:
+        async with capacity.place() as slow:
             await asyncio.sleep(0.1)
             assert capacity.occupied == 0
-            with ExitStack() as others:
+            async with AsyncExitStack() as others:
                 for _ in range(5):
-                    others.enter_context(capacity.place()).arrived()
+                    await (await others.enter_async_context(capacity.place())).arrived()
                 with pytest.raises(Problem):
-                    slow.arrived()
-            slow.arrived()
+                    await slow.arrived()
+            await slow.arrived()
             assert capacity.occupied == 1
             await asyncio.sleep(0.1)
             assert capacity.occupied == 1, "an upload that is whole keeps its place"
+        assert capacity.occupied == 0
+
+    in_loop(test)
+
+
+def test_a_slow_upload_gets_the_next_place_before_those_still_to_be_read(
+    capacity: Capacity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "DAWDLING_SECONDS", 0.05)
+    monkeypatch.setattr(module, "RETURNING_SECONDS", 30)
+
+    async def test() -> None:
+        async with capacity.place() as slow, AsyncExitStack() as others:
+            await asyncio.sleep(0.1)
+            first = await others.enter_async_context(capacity.place())
+            for _ in range(4):
+                await others.enter_async_context(capacity.place())
+            arriving = asyncio.create_task(slow.arrived())
+            await asyncio.sleep(0)
+            first.leave()
+            with pytest.raises(Problem):
+                await others.enter_async_context(capacity.place())
+            await arriving
+            assert capacity.occupied == 5
+
+    in_loop(test)
+
+
+def test_whoever_stops_waiting_leaves_the_place_to_the_next(capacity: Capacity) -> None:
+    async def test() -> None:
+        taken = [Place(capacity) for _ in range(5)]
+        for place in taken:
+            await place.take(0)
+        waiting = [Place(capacity) for _ in range(3)]
+        given_up, late, patient = (
+            asyncio.create_task(place.take(seconds))
+            for place, seconds in zip(waiting, (30, 0.01, 30), strict=True)
+        )
+        with pytest.raises(Problem):
+            await late
+        taken[0].leave()  # to the first of those who wait, who goes at that moment
+        given_up.cancel()
+        await patient
+        assert capacity.occupied == 5
+        for place in (*taken, *waiting):
+            place.leave()
         assert capacity.occupied == 0
 
     in_loop(test)
