@@ -164,7 +164,8 @@ class Batch:
                 )
             image = within_limit(part, self._shared.settings.body_limit)
             patience = self._shared.settings.answer_seconds
-            async with self._shared.capacity.place(patience):
+            async with self._shared.capacity.place(patience) as place:
+                await place.arrived()
                 screening = await screen_bytes(self._shared, image, {})
             answer = Answer.of(screening, self._request_id)
             return {"index": index, "answer": answer.model_dump(), "problem": None}

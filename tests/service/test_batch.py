@@ -16,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 from starlette.types import Message
 
-from service import intake
+from service import capacity, intake
 from service.answers import BatchLine
 from service.batch import Line
 from service.forms import FormReader
@@ -223,6 +223,27 @@ def test_a_caller_who_goes_between_two_lines_leaves_nothing_behind(
     for name in ("xray_queue_depth", "xray_running", "xray_decoded_bytes"):
         wait_until(lambda name=name: f"{name} 0.0" in client.get("/metrics").text)  # type: ignore[misc]
     assert len(screened) == 2
+
+
+def test_an_image_keeps_its_place_while_it_waits_and_is_worked_on(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = threading.Event()
+
+    def wait_and_screen(*arguments: Any) -> Screening:
+        free.wait(30)
+        return screen(*arguments)
+
+    monkeypatch.setattr(capacity, "DAWDLING_SECONDS", 0.05)
+    monkeypatch.setattr(intake, "screen", wait_and_screen)
+    client = start(cores=1)
+    try:
+        with batch_under_way(client, part(NORMAL_LIKE) * 2 + BOUNDARY):
+            wait_until(lambda: "xray_running 1.0" in client.get("/metrics").text)
+            time.sleep(0.2)
+            assert "xray_queue_depth 1.0" in client.get("/metrics").text
+    finally:
+        free.set()
 
 
 def test_lines_that_cannot_be_sent_end_the_batch() -> None:
