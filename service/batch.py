@@ -58,7 +58,6 @@ class Batch:
             settings,
             files=self._limit,
         )
-        self._slots = asyncio.Semaphore(settings.cores + 1)
         self._tasks: set[asyncio.Task[Line]] = set()
         self._answers: asyncio.Queue[asyncio.Task[Line] | Exception | None] = asyncio.Queue()
 
@@ -67,13 +66,13 @@ class Batch:
 
         Raises:
             ClientGone: The caller hung up.
-            Problem: Nothing can be answered: the first file does not arrive whole. A later failure
-                of the upload is the last line.
+            Problem: Nothing can be answered: there are too many batches, or the first file does not
+                arrive whole. A later failure of the upload is the last line.
         """
-        reading = asyncio.create_task(self._read())
-        watching = asyncio.create_task(self._watch(reading))
         told = 0
-        with self._upload:
+        with self._shared.capacity.batch(), self._upload:
+            reading = asyncio.create_task(self._read())
+            watching = asyncio.create_task(self._watch(reading))
             try:
                 while (answer := await self._answers.get()) is not None:
                     if isinstance(answer, asyncio.Task):
@@ -133,6 +132,7 @@ class Batch:
     def _done(self, task: asyncio.Task[Line]) -> None:
         self._tasks.discard(task)
         self._upload.under_way -= 1
+        self._shared.capacity.batch_images.release()  # even of what was stopped before it began
 
     def _stop(self) -> None:
         """Drops what is not answered yet: nobody waits for it any more."""
@@ -146,7 +146,7 @@ class Batch:
                 f"The batch has more than {self._limit} files, which is all that is accepted; "
                 "those before this line are answered. Send the rest in another batch.",
             )
-        await self._slots.acquire()
+        await self._shared.capacity.batch_images.acquire()
         index, self._count = self._count, self._count + 1
         self._upload.under_way += 1
         task = asyncio.create_task(self._answer(index, part))
@@ -175,7 +175,6 @@ class Batch:
             return self._bad(index, Problem(INTERNAL, "The model failed on this image."))
         finally:
             self._upload.release(len(part.content))
-            self._slots.release()
 
     def _bad(self, index: int, problem: Problem) -> Line:
         self._shared.metrics.refused(problem.kind.slug)

@@ -8,9 +8,9 @@ import asyncio
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
@@ -21,6 +21,9 @@ DAWDLING_SECONDS = 1.0
 
 RETURNING_SECONDS = 1.0
 """How long such an upload then waits for a place, before those that are still to be read."""
+
+BATCHES_A_CORE = 2
+"""Batches beyond that many are turned away: each may hold a file in memory while it waits."""
 
 Answer = TypeVar("Answer")
 
@@ -37,6 +40,8 @@ class Capacity:
         limit: How many may be here at all: worked on, waiting, or just arriving.
         occupied: How many are here now.
         places: What they take, in the order of asking.
+        batch_images: What an image of a batch takes first, so that all batches together keep the
+            cores busy and leave places to single images.
         running: How many are worked on now.
     """
 
@@ -45,7 +50,9 @@ class Capacity:
         self.limit = cores + queue
         self.occupied = 0
         self.places = asyncio.Semaphore(self.limit)
+        self.batch_images = asyncio.Semaphore(min(cores + 1, self.limit - 1))
         self.running = 0
+        self._batches = 0
         self._lock = threading.Lock()
         self._workers = ThreadPoolExecutor(
             cores,
@@ -75,6 +82,28 @@ class Capacity:
             yield place
         finally:
             place.leave()
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """One of the batches that may be under way, for the length of a block.
+
+        Raises:
+            Problem: `overloaded`; there are `BATCHES_A_CORE` for each core already.
+        """
+        most = BATCHES_A_CORE * self.cores
+        if self._batches >= most:
+            raise Problem(
+                OVERLOADED,
+                f"{most} batches are under way, which is all that is accepted at once. Nothing is "
+                "wrong with the request: send it again after the number of seconds that "
+                "Retry-After gives.",
+                {"Retry-After": "5"},
+            )
+        self._batches += 1
+        try:
+            yield
+        finally:
+            self._batches -= 1
 
     async def run(
         self,

@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import httpx
@@ -244,6 +244,37 @@ def test_an_image_keeps_its_place_while_it_waits_and_is_worked_on(
             assert "xray_queue_depth 1.0" in client.get("/metrics").text
     finally:
         free.set()
+
+
+def test_batches_are_bounded_and_leave_room_for_single_images(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = threading.Event()
+
+    def wait_and_screen(*arguments: Any) -> Screening:
+        free.wait(30)
+        return screen(*arguments)
+
+    monkeypatch.setattr(intake, "screen", wait_and_screen)
+    client = start(cores=1, queue=4)
+    files = part(NORMAL_LIKE) * 6
+    try:
+        with ExitStack() as batches:
+            for _ in range(2):
+                batches.enter_context(batch_under_way(client, files + BOUNDARY))
+            wait_until(lambda: "xray_queue_depth 1.0" in client.get("/metrics").text)
+            time.sleep(0.2)
+            metrics = client.get("/metrics").text
+            assert "xray_running 1.0" in metrics
+            assert "xray_queue_depth 1.0" in metrics, "of both batches, where 4 may wait"
+            unread = batches.enter_context(batch_under_way(client, b""))
+            refusal = unread.recv(10_000).decode()
+            assert refusal.startswith("HTTP/1.1 503")
+            assert "retry-after: 5" in refusal.lower()
+    finally:
+        free.set()
+    wait_until(lambda: "xray_upload_bytes 0.0" in client.get("/metrics").text)
+    assert [slug(line) for line in send(client, *[NORMAL_LIKE] * 4)] == [None] * 4
 
 
 def test_lines_that_cannot_be_sent_end_the_batch() -> None:
