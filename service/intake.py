@@ -56,7 +56,7 @@ async def screen_upload(
     try:
         shared.model()
         async with shared.capacity.place() as place:
-            limit = shared.settings.body_limit + FORM_OVERHEAD
+            limit = shared.settings.body_limit + (FORM_OVERHEAD if is_form else 0)
             with Upload(request, limit, shared.bodies, shared.settings) as upload:
                 body = await upload.whole()
                 await place.arrived()

@@ -192,6 +192,17 @@ def test_the_body_limit_holds_with_and_without_a_length(start: Start) -> None:
     expect(client.post("/predict", files={"file": bytes(5000)}), 413, "upload-too-large")
 
 
+def test_the_body_limit_is_exact_for_a_body_and_for_a_file(start: Start) -> None:
+    client = start(body_limit=2000)
+    largest = PNEUMONIA_LIKE + bytes(2000 - len(PNEUMONIA_LIKE))
+    assert client.post("/predict", content=largest).status_code == 200
+    assert client.post("/predict", files={"file": largest}).status_code == 200
+    one_more = largest + b"\0"
+    expect(client.post("/predict", content=one_more), 413, "upload-too-large")
+    expect(client.post("/predict", content=iter([one_more])), 413, "upload-too-large")
+    expect(client.post("/predict", files={"file": one_more}), 413, "upload-too-large")
+
+
 def test_no_heatmap_where_the_model_has_none(tmp_path: Path, start: Start) -> None:
     models = tmp_path / "models"
     publish_tiny(models, tiny_draft().model_copy(update={"heatmap": False}))
