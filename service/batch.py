@@ -4,6 +4,7 @@ No more than a few are in memory: reading waits for screening. One bad file is o
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator
 from typing import Any, Final
 
@@ -13,7 +14,6 @@ from service.answers import Answer
 from service.capacity import ClientGone
 from service.forms import FormReader, Part
 from service.intake import FIELD, screen_bytes, within_limit
-from service.network import NetworkInvalid
 from service.observation import observed
 from service.problems import (
     INTERNAL,
@@ -27,6 +27,8 @@ from service.problems import (
 from service.resources import resources
 from service.settings import FORM_OVERHEAD
 from service.uploads import Upload
+
+log = logging.getLogger(__name__)
 
 Line = dict[str, Any]
 
@@ -47,7 +49,7 @@ class Batch:
         self._shared.model()
         settings = self._shared.settings
         self._request = request
-        self._request_id = observed(request.scope).request_id
+        self._observation = observed(request.scope)
         self._limit = settings.batch_files
         self._count = 0
         self._form = _form(request, settings.body_limit)
@@ -69,7 +71,7 @@ class Batch:
             Problem: Nothing can be answered: there are too many batches, or the first file does not
                 arrive whole. A later failure of the upload is the last line.
         """
-        told = 0
+        counts = self._observation.lines = {"answered": 0, "failed": 0}
         with self._shared.capacity.batch(), self._upload:
             reading = asyncio.create_task(self._read())
             watching = asyncio.create_task(self._watch(reading))
@@ -79,12 +81,14 @@ class Batch:
                         await asyncio.wait({answer})
                         if answer.cancelled():
                             raise ClientGone
-                        yield answer.result()
-                    elif isinstance(answer, Problem) and told:
-                        yield self._bad(told, answer)
+                        line = answer.result()
+                    elif isinstance(answer, Problem) and (told := sum(counts.values())):
+                        self._observation.outcome = answer.kind.slug
+                        line = self._bad(told, answer)
                     else:
                         raise answer
-                    told += 1
+                    counts["answered" if line["answer"] else "failed"] += 1
+                    yield line
             finally:
                 watching.cancel()
                 reading.cancel()
@@ -167,18 +171,21 @@ class Batch:
             async with self._shared.capacity.place(patience) as place:
                 await place.arrived()
                 screening = await screen_bytes(self._shared, image, {})
-            answer = Answer.of(screening, self._request_id)
+            self._observation.model = screening.model.manifest.version
+            answer = Answer.of(screening, self._observation.request_id)
             return {"index": index, "answer": answer.model_dump(), "problem": None}
         except Problem as problem:
             return self._bad(index, problem)
-        except NetworkInvalid:
-            return self._bad(index, Problem(INTERNAL, "The model failed on this image."))
+        except Exception:
+            request_id = self._observation.request_id
+            log.exception("image of a batch failed", extra={"request_id": request_id})
+            return self._bad(index, Problem(INTERNAL, "The service failed on this image."))
         finally:
             self._upload.release(len(part.content))
 
     def _bad(self, index: int, problem: Problem) -> Line:
         self._shared.metrics.refused(problem.kind.slug)
-        told = describe(problem, self._request.scope["path"], self._request_id)
+        told = describe(problem, self._request.scope["path"], self._observation.request_id)
         return {"index": index, "answer": None, "problem": told}
 
 

@@ -118,5 +118,6 @@ class Edge:
                 "ms": round(1000 * seconds, 1),
                 "stages": {name: round(1000 * t, 1) for name, t in observation.stages.items()},
                 "model": observation.model,
+                **observation.lines,
             },
         )

@@ -24,6 +24,7 @@ class Observation:
         received: Bytes of the upload.
         outcome: What came of it: "answered", or the slug of a problem.
         model: The version of the model that answered.
+        lines: How many lines of a batch were answered, and how many failed.
     """
 
     request_id: str
@@ -31,6 +32,7 @@ class Observation:
     received: int = 0
     outcome: str = "answered"
     model: str | None = None
+    lines: dict[str, int] = field(default_factory=dict)
 
     def server_timing(self) -> str:
         """The stages as the header `Server-Timing` tells them (W3C Server Timing, section 2)."""

@@ -20,9 +20,11 @@ from service import capacity, intake
 from service.answers import BatchLine
 from service.batch import Line
 from service.forms import FormReader
+from service.network import NetworkInvalid
 from service.problems import TYPE_PREFIX
 from service.routes.batch import LineByLine
 from service.screening import Screening, screen
+from service.served import ServedModel
 from shared.decoding import OpenedImage
 from tests.service.conftest import Start, wait_until
 from tests.service.test_refusals import expect
@@ -275,6 +277,55 @@ def test_batches_are_bounded_and_leave_room_for_single_images(
         free.set()
     wait_until(lambda: "xray_upload_bytes 0.0" in client.get("/metrics").text)
     assert [slug(line) for line in send(client, *[NORMAL_LIKE] * 4)] == [None] * 4
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
+    """The log line of the batch, which comes a little after its answer."""
+
+    def lines() -> list[dict[str, Any]]:
+        facts = [vars(record) for record in caplog.records]
+        return [line for line in facts if line.get("route") == "/predict/batch"]
+
+    wait_until(lambda: bool(lines()))
+    return lines()[0]
+
+
+def test_the_log_tells_what_became_of_a_batch(
+    client: httpx.Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", logger="service"):
+        send(client, NORMAL_LIKE, b"text", PNEUMONIA_LIKE, NORMAL_LIKE)
+        line = logged(caplog)
+    assert (line["outcome"], line["answered"], line["failed"]) == ("answered", 3, 1)
+    assert line["model"]
+
+
+def test_the_log_tells_why_a_batch_broke_off(
+    client: httpx.Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", logger="service"):
+        body = part(NORMAL_LIKE) + part(PNEUMONIA_LIKE)[:200]
+        client.post("/predict/batch", content=body, headers=HEADERS)
+        line = logged(caplog)
+    assert (line["outcome"], line["answered"], line["failed"]) == ("malformed-upload", 1, 1)
+
+
+def test_an_image_on_which_the_service_fails_is_a_bad_line_and_logged(
+    start: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail_on_one(model: ServedModel, image: bytes, *rest: Any) -> Screening:
+        if image == PNEUMONIA_LIKE:
+            raise NetworkInvalid("the network answered with numbers that are not finite")
+        return screen(model, image, *rest)
+
+    monkeypatch.setattr(intake, "screen", fail_on_one)
+    lines = send(start(), NORMAL_LIKE, PNEUMONIA_LIKE, NORMAL_LIKE)
+    assert [slug(line) for line in lines] == [None, "internal-error", None]
+    failure = next(record for record in caplog.records if record.exc_info)
+    assert failure.exc_info is not None
+    assert failure.exc_info[0] is NetworkInvalid
+    assert lines[1].problem is not None
+    assert vars(failure)["request_id"] == lines[1].problem.request_id
 
 
 def test_lines_that_cannot_be_sent_end_the_batch() -> None:
