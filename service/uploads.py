@@ -47,7 +47,8 @@ class Upload:
             limit: Most bytes to accept.
             budget: What all uploads in memory share.
             settings: How slow an upload may be.
-            files: Most files that it brings. With more than one, memory is waited for, not refused.
+            files: Most files that it brings. With more than one, memory is waited for, not refused,
+                and half of what one file leaves is left to others, who do not wait.
 
         Raises:
             Problem: `upload-too-large`, if the request announces more than the limit.
@@ -57,6 +58,7 @@ class Upload:
         self._budget = budget
         self._settings = settings
         self._files = files
+        self._spare = max(0, budget.total - settings.body_limit) // 2 if files > 1 else 0
         self._held = 0
         self._waited = 0.0
         self._file_began = 0.0
@@ -154,7 +156,7 @@ class Upload:
         self._patience = min(self._settings.upload_grace_seconds, gained)
 
     async def _take_memory(self, amount: int) -> None:
-        if self._budget.try_take(amount):
+        if self._budget.try_take(amount, spare=self._spare):
             return
         if self._files > 1 and await self._wait_for_memory(amount):
             return
@@ -179,7 +181,7 @@ class Upload:
                     if budget.stuck is not self:
                         return False
                 await asyncio.sleep(_PAUSE)
-                if budget.try_take(amount):
+                if budget.try_take(amount, spare=self._spare):
                     return True
             return False
         finally:

@@ -143,6 +143,29 @@ def test_a_caller_who_hangs_up_is_noticed() -> None:
         read(receive)
 
 
+def test_an_upload_of_many_files_leaves_memory_to_single_ones() -> None:
+    """It has files under way that fill its share: it waits, and the other does not have to."""
+    budget = ByteBudget(BUDGET)
+    settings = Settings(body_limit=2000)
+
+    async def read_many() -> None:
+        pieces = arriving(*[bytes(1000)] * 30)
+        with Upload(request(pieces), 50_000, budget, settings, files=30) as upload:
+            upload.under_way = 1
+            await upload.whole()
+
+    async def run() -> bytes:
+        many = asyncio.create_task(read_many())
+        await asyncio.sleep(0.1)
+        try:
+            with Upload(request(arriving(bytes(2000))), 2000, budget, settings) as upload:
+                return await upload.whole()
+        finally:
+            many.cancel()
+
+    assert len(asyncio.run(run())) == 2000
+
+
 def test_uploads_of_many_files_do_not_wait_for_each_other_for_ever() -> None:
     """Each holds a piece of a file and needs more than is left: all but one give way."""
     budget = ByteBudget(BUDGET)
