@@ -6,26 +6,57 @@ from functools import partial
 from typing import Final
 
 import httptools
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service.observation import accept_request_id
-from service.problems import HEADERS_TOO_LARGE, MALFORMED_REQUEST, UPLOAD_TOO_SLOW, Problem, respond
+from service.problems import (
+    HEADERS_TOO_LARGE,
+    MALFORMED_REQUEST,
+    OVERLOADED,
+    UPLOAD_TOO_SLOW,
+    Problem,
+    respond,
+)
 
 HEADERS_LIMIT: Final = 32 * 1024
 """Bytes of a request's first line and headers, all together."""
+
+MOST_WAITING: Final = 16
+"""Requests of one connection that wait for an earlier one's answer."""
 
 _HEADERS_DETAIL: Final = (
     f"The first line and the headers are longer than {HEADERS_LIMIT // 1024} KiB together. Send "
     "the image as the body, and nothing that long in a header."
 )
+_WAITING_DETAIL: Final = (
+    f"{MOST_WAITING} requests of this connection wait for their answers, which is all that may. "
+    "Send this one again, and those that came after it, when they have come."
+)
+
+
+class CalmFlow(FlowControl):
+    """Reads nothing while requests wait that have been read already: they are kept in memory.
+
+    The application asks for more to hear of a hang-up, and each time uvicorn would read on.
+    """
+
+    def __init__(self, transport: asyncio.Transport, full: Callable[[], bool]) -> None:
+        super().__init__(transport)
+        self._full = full
+
+    def resume_reading(self) -> None:
+        """Reads on, unless requests wait."""
+        if not self._full():
+            super().resume_reading()
 
 
 class CalmProtocol(HttpToolsProtocol):
     """One connection, which holds nothing for a client that dawdles.
 
-    uvicorn waits for headers without end, lets them grow without end, reads what is left of a
-    refused upload without end, and keeps an answer without end for a client that does not read it.
-    Here each of these has a limit.
+    uvicorn waits for headers without end, lets them grow without end, queues requests without end,
+    reads what is left of a refused upload without end, and keeps an answer without end for a client
+    that does not read it. Here each of these has a limit.
 
     Attributes:
         header_seconds: How long to wait for headers, or for the end of a refused upload.
@@ -36,6 +67,8 @@ class CalmProtocol(HttpToolsProtocol):
     reader_seconds: float = 30.0
     _unread: asyncio.TimerHandle | None = None
     _head_bytes = 0
+    _elsewhere = 0
+    """Bytes of the piece at hand that are known not to be of the headers that come in."""
     _since_body = 0
     _again = False
     _ending: Callable[[], None] | None = None
@@ -44,6 +77,7 @@ class CalmProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client connected: its first headers are awaited."""
         super().connection_made(transport)
+        self.flow = CalmFlow(transport, lambda: bool(self.pipeline) and not self._ending)
         self._head_bytes = 0
         self._in_head = True
         self._in_body = False
@@ -61,6 +95,7 @@ class CalmProtocol(HttpToolsProtocol):
             return
         self._unset_keepalive_if_required()
         self._since_body += len(data)
+        self._elsewhere = 0
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -71,7 +106,7 @@ class CalmProtocol(HttpToolsProtocol):
             self.send_400_response("What arrived is not HTTP.")
             return
         if self._in_head and not self.transport.is_closing():
-            self._head_bytes += len(data)
+            self._head_bytes += max(1, len(data) - self._elsewhere)
             if self._head_bytes > HEADERS_LIMIT:
                 self._end(Problem(HEADERS_TOO_LARGE, _HEADERS_DETAIL))
         elif self._in_body and self._since_body > HEADERS_LIMIT:
@@ -98,8 +133,12 @@ class CalmProtocol(HttpToolsProtocol):
         self._since_body = 0
         self._deadline.cancel()
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        self._elsewhere += size
         if size > HEADERS_LIMIT:
             self._end(Problem(HEADERS_TOO_LARGE, _HEADERS_DETAIL))
+        elif len(self.pipeline) == MOST_WAITING:
+            self._end(Problem(OVERLOADED, _WAITING_DETAIL, {"Retry-After": "1"}))
+        if self._ending:
             raise ValueError("the parser is not to go on")
         super().on_headers_complete()
         self._in_body = True
@@ -107,6 +146,7 @@ class CalmProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """A piece of the upload."""
         self._since_body = 0
+        self._elsewhere += len(body)
         if not self.transport.is_closing():
             super().on_body(body)
 
@@ -165,7 +205,13 @@ class CalmProtocol(HttpToolsProtocol):
         self._deadline = self.loop.call_later(self.header_seconds, then)
 
     def _too_slow(self) -> None:
-        """Ends a wait for headers: with an answer where some have come, silently where none did."""
+        """Ends a wait for headers: with an answer where some have come, silently where none did.
+
+        While requests wait, nothing is read, and the client is not to blame.
+        """
+        if self.pipeline:
+            self._await(self._too_slow)
+            return
         detail = f"The headers did not arrive within {self.header_seconds:g} s."
         self._end(Problem(UPLOAD_TOO_SLOW, detail) if self._head_bytes else None)
 
@@ -189,7 +235,9 @@ class CalmProtocol(HttpToolsProtocol):
                 problem = None
         self._in_body = False
         self._ending = partial(self._say, problem)
-        if not waits:
+        if waits:
+            self.flow.resume_reading()  # and drop it: a client whose bytes lie unread loses answers
+        else:
             self._ending()
 
     def _say(self, problem: Problem | None) -> None:

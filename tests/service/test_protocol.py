@@ -13,7 +13,7 @@ from starlette.types import Scope
 
 from service import intake
 from service.edge import Edge
-from service.protocol import HEADERS_LIMIT
+from service.protocol import HEADERS_LIMIT, MOST_WAITING, CalmProtocol
 from service.screening import Screening, screen
 from tests.service.conftest import Start, wait_until
 from tests.service.tiny_bundle import NORMAL_LIKE, PNEUMONIA_LIKE
@@ -32,6 +32,14 @@ def answer(connected: socket.socket) -> bytes:
     with contextlib.suppress(ConnectionResetError):
         while piece := connected.recv(65536):
             received += piece
+    return received
+
+
+def answers(connected: socket.socket, count: int, end: bytes) -> bytes:
+    """All that comes until so many answers ended so, or the service closes the connection."""
+    received = b""
+    while received.count(end) < count and (piece := connected.recv(65536)):
+        received += piece
     return received
 
 
@@ -217,6 +225,14 @@ def test_the_application_sees_each_header_once_and_no_trailer(
     assert seen == [[b"host", b"connection", b"upgrade", b"transfer-encoding"]]
 
 
+def screen_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slowly(*arguments: Any) -> Screening:
+        time.sleep(1)
+        return screen(*arguments)
+
+    monkeypatch.setattr(intake, "screen", slowly)
+
+
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
@@ -248,11 +264,7 @@ CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 def test_what_follows_a_request_takes_nothing_from_its_answer(
     start: Start, monkeypatch: pytest.MonkeyPatch, after: bytes, slugs: list[str]
 ) -> None:
-    def slowly(*arguments: Any) -> Screening:
-        time.sleep(1)
-        return screen(*arguments)
-
-    monkeypatch.setattr(intake, "screen", slowly)
+    screen_slowly(monkeypatch)
     client = start(header_seconds=0.2)
     with connection(client) as connected:
         connected.sendall(HEAD + LENGTH + b"\r\n" + NORMAL_LIKE)
@@ -279,3 +291,81 @@ def test_a_damaged_upload_puts_nothing_into_an_answer_that_has_begun(start: Star
         connected.sendall(b"zz\r\n")
         received += answer(connected)
     assert received.count(b"HTTP/1.1 ") == 1
+
+
+ALIVE = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+SCREEN = HEAD + LENGTH + b"\r\n" + NORMAL_LIKE
+
+
+def statuses(received: bytes) -> list[int]:
+    return [int(head[:3]) for head in received.split(b"HTTP/1.1 ")[1:]]
+
+
+def test_requests_that_wait_for_an_answer_are_few(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen_slowly(monkeypatch)
+    with connection(start()) as connected:
+        connected.sendall(SCREEN + ALIVE * 5000)
+        received = answer(connected)
+    assert statuses(received) == [200] * (1 + MOST_WAITING) + [503]
+    last = received.rpartition(b"HTTP/1.1 ")[2]
+    assert slug(last) == "overloaded"
+    assert b"retry-after: 1\r\n" in last
+
+
+def test_as_many_as_may_wait_are_answered_in_turn(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen_slowly(monkeypatch)
+    end = ALIVE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+    with connection(start()) as connected:
+        connected.sendall(SCREEN + ALIVE * (MOST_WAITING - 1) + end)
+        assert statuses(answer(connected)) == [200] * (1 + MOST_WAITING)
+
+
+def test_nothing_more_is_read_while_requests_wait(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Uploads that wait behind others are not in memory."""
+    waiting: list[int] = []
+    receive = CalmProtocol.data_received
+
+    def receiving(protocol: CalmProtocol, data: bytes) -> None:
+        receive(protocol, data)
+        waiting.append(sum(len(cycle.body) for cycle, _ in protocol.pipeline))
+
+    monkeypatch.setattr(CalmProtocol, "data_received", receiving)
+    without_image = HEAD + b"Content-Length: 1\r\n\r\nx"
+    long = HEAD + b"Content-Length: 250000\r\n\r\n" + bytes(250_000)
+    with connection(start()) as connected:
+        connected.sendall(SCREEN + without_image * 10 + long * 12)
+        received = answers(connected, 23, b'"request_id"')
+    assert statuses(received) == [200] + [415] * 22
+    assert max(waiting) < 600_000, "no more than two pieces"
+
+
+def test_a_wait_that_is_the_services_own_is_not_held_against_the_client(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen_slowly(monkeypatch)
+    with connection(start(header_seconds=0.2)) as connected:
+        connected.sendall(SCREEN + ALIVE + ALIVE[:-2])
+        time.sleep(0.5)
+        connected.sendall(ALIVE[-2:])
+        received = answers(connected, 2, b"alive")
+    assert statuses(received) == [200] * 3
+
+
+@pytest.mark.parametrize("begin", [1, 20, len(ALIVE) - 1])
+def test_headers_are_not_held_to_be_as_long_as_the_body_before_them(
+    start: Start, begin: int
+) -> None:
+    """The next request's first bytes come in the same piece as the end of a body."""
+    upload = HEAD + b"Content-Length: 60000\r\n\r\n" + bytes(60_000)
+    with connection(start()) as connected:
+        connected.sendall(upload + ALIVE[:begin])
+        received = answers(connected, 1, b'"request_id"')
+        connected.sendall(ALIVE[begin:])
+        received += answers(connected, 1, b"alive")
+    assert statuses(received) == [415, 200]
