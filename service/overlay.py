@@ -64,26 +64,32 @@ def overlay_size(width: int, height: int) -> tuple[int, int]:
     return max(1, round(width * ratio)), max(1, round(height * ratio))
 
 
-def draw_overlay(
-    grey: NDArray[np.uint8], activation: NDArray[np.float32], size: tuple[int, int]
-) -> Overlay:
-    """Lays a class activation map over its image.
+def draw_background(grey: NDArray[np.uint8], size: tuple[int, int]) -> Image.Image:
+    """The image as an overlay shows it: a copy that keeps none of its pixels in memory.
 
     Args:
         grey: (H, W) uint8, the image, upright.
-        activation: (h, w) float32, the map of the pneumonia logit, before ReLU and scaling.
         size: Width and height of the overlay, in pixels.
+    """
+    return Image.fromarray(grey).resize(size, Image.Resampling.BILINEAR)
+
+
+def draw_overlay(background: Image.Image, activation: NDArray[np.float32]) -> Overlay:
+    """Lays a class activation map over its image.
+
+    Args:
+        background: The image, in grey, as large as the overlay.
+        activation: (h, w) float32, the map of the pneumonia logit, before ReLU and scaling.
 
     Returns:
         The overlay. Where no evidence speaks for pneumonia it is the image itself, in grey.
     """
-    heat = _heat(activation, size)
+    heat = _heat(activation, background.size)
     strength = heat.point(lambda level: level * _STRENGTH)
-    image = Image.fromarray(grey).resize(size, Image.Resampling.BILINEAR)
-    picture = Image.composite(_coloured(heat), image.convert("RGB"), strength)
+    picture = Image.composite(_coloured(heat), background.convert("RGB"), strength)
     png = io.BytesIO()
     picture.save(png, "PNG", compress_level=1)
-    return Overlay(png.getvalue(), *size)
+    return Overlay(png.getvalue(), *background.size)
 
 
 def draw_layer(activation: NDArray[np.float32]) -> Overlay:

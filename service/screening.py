@@ -12,11 +12,19 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from service.budget import ByteBudget
 from service.memory import return_free_memory
 from service.network import NetworkInvalid, Outputs
-from service.overlay import Drawing, Overlay, draw_layer, draw_overlay, overlay_size
+from service.overlay import (
+    Drawing,
+    Overlay,
+    draw_background,
+    draw_layer,
+    draw_overlay,
+    overlay_size,
+)
 from service.problems import IMAGE_TOO_COSTLY, NOT_A_CHEST_XRAY, OVERLOADED, Problem, refused
 from service.served import ServedModel
 from shared.decoding import ImageRefused, OpenedImage, open_image
@@ -96,28 +104,22 @@ def screen(
     stages = {} if stages is None else stages
     start = perf_counter()
     until = start + patience
+    drawing = drawing if model.manifest.heatmap else None
     try:
-        image = open_image(data, _SHORTEST_SIDE)
-        with _share(image, budget, until):
-            grey = image.decode()
-            batch = preprocess(grey)
+        batch, background = _decode(data, drawing is Drawing.OVERLAY, budget, until)
     except ImageRefused as refusal:
         raise refused(refusal) from None
     finally:
         stages["decode"] = perf_counter() - start
-    drawing = drawing if model.manifest.heatmap else None
-    shown = grey if drawing is Drawing.OVERLAY else None
-    del grey  # as large as the image, and kept by nothing that draws no overlay
     start = perf_counter()
     outputs = model.network(batch)
     stages["infer"] = perf_counter() - start
     drawn = None
     if drawing and outputs.activation_map is not None:
         activation = outputs.activation_map[0, ..., 0]
-        if shown is None:
-            drawn = draw_layer(activation)
-        else:
-            drawn = _draw(data, image, shown, activation, budget, until)
+        drawn = (
+            draw_layer(activation) if background is None else draw_overlay(background, activation)
+        )
     return _interpret(model, outputs, drawn)
 
 
@@ -181,24 +183,35 @@ def _calibrated(logit: float, calibration: Calibration) -> float:
     return 0.5 * (1 + math.tanh(scaled / 2))
 
 
-def _draw(
-    data: bytes,
-    image: OpenedImage,
-    grey: NDArray[np.uint8],
-    activation: NDArray[np.float32],
-    budget: ByteBudget,
-    until: float,
-) -> Overlay:
-    """Draws the overlay at the upload's own size; what was decoded smaller is decoded again."""
+def _decode(
+    data: bytes, overlaid: bool, budget: ByteBudget, until: float
+) -> tuple[NDArray[np.float32], Image.Image | None]:
+    """The network's input, and the image at its overlay's size where one is to be drawn.
+
+    Of the pixels themselves nothing is left when the memory for them is given back. An image that
+    was decoded smaller than its overlay is decoded again.
+    """
+    image = open_image(data, _SHORTEST_SIDE)
+    with _share(image, budget, until):
+        batch, size, background = _prepare(image, overlaid)
+    if overlaid and background is None:
+        image = open_image(data, min(size))
+        with _share(image, budget, until):
+            background = draw_background(image.decode(), size)
+    return batch, background
+
+
+def _prepare(
+    image: OpenedImage, overlaid: bool
+) -> tuple[NDArray[np.float32], tuple[int, int], Image.Image | None]:
+    """The network's input, the overlay's size, and the image at that if it has the pixels."""
+    grey = image.decode()
     width, height = image.width, image.height
     if (grey.shape[1] < grey.shape[0]) != (width < height):  # stored lying on its side
         width, height = height, width
     size = overlay_size(width, height)
-    if grey.shape[1] < size[0] or grey.shape[0] < size[1]:
-        image = open_image(data, min(size))
-        with _share(image, budget, until):
-            grey = image.decode()
-    return draw_overlay(grey, activation, size)
+    enough = grey.shape[1] >= size[0] and grey.shape[0] >= size[1]
+    return preprocess(grey), size, draw_background(grey, size) if overlaid and enough else None
 
 
 @contextmanager

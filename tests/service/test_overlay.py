@@ -8,12 +8,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from service.overlay import LAYER_SIDE, draw_layer, draw_overlay, overlay_size
+from service.overlay import LAYER_SIDE, draw_background, draw_layer, draw_overlay, overlay_size
 
 
 def drawn(activation: NDArray[Any], grey: int = 100) -> NDArray[np.int_]:
     image = np.full((80, 60), grey, np.uint8)
-    overlay = draw_overlay(image, activation.astype(np.float32), (60, 80))
+    overlay = draw_overlay(draw_background(image, (60, 80)), activation.astype(np.float32))
     return np.asarray(Image.open(io.BytesIO(overlay.png))).astype(int)
 
 

@@ -3,6 +3,7 @@
 import weakref
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,12 +12,18 @@ from numpy.typing import NDArray
 from service.budget import ByteBudget
 from service.network import NetworkInvalid, Outputs
 from service.overlay import Drawing
-from service.problems import IMAGE_TOO_COSTLY, NOT_A_CHEST_XRAY, OVERLOADED, Problem
+from service.problems import (
+    IMAGE_TOO_COSTLY,
+    IMAGE_TOO_LARGE,
+    NOT_A_CHEST_XRAY,
+    OVERLOADED,
+    Problem,
+)
 from service.screening import Screening, screen
 from service.served import ServedModel, load_bundle
 from service.settings import Settings
-from shared import preprocessing
-from shared.decoding import open_image
+from shared import decoding
+from shared.decoding import OpenedImage, open_image
 from shared.footprint import BLOCK
 from shared.manifest import Calibration, Manifest, OperatingPoint, Refusal, Unfamiliar
 from tests.service.tiny_bundle import NORMAL_LIKE, PNEUMONIA_LIKE, encode, tilted
@@ -116,27 +123,55 @@ def test_a_deep_image_of_a_large_detector_fits_in_the_default_budget() -> None:
 
 
 @pytest.mark.parametrize("drawing", [None, *Drawing])
+@pytest.mark.parametrize("decodings", [1, 2])
 def test_pixels_are_held_within_the_budget_and_let_go_of(
-    model: ServedModel, drawing: Drawing | None, monkeypatch: pytest.MonkeyPatch
+    model: ServedModel, drawing: Drawing | None, decodings: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    budget = ByteBudget(2**26)
-    taken: list[int] = []
+    """Those of a JPEG that is decoded again, larger, for its overlay, too."""
     pixels: list[weakref.ref[NDArray[np.uint8]]] = []
+    held: list[bool] = []
     kept: list[bool] = []
+    decode = OpenedImage.decode
 
-    def preprocess(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
-        taken.append(budget.taken)
+    def watched(image: OpenedImage) -> NDArray[np.uint8]:
+        held.append(budget.taken >= image.decoded_bytes)
+        grey = decode(image)
         pixels.append(weakref.ref(grey))
-        return preprocessing.preprocess(grey)
+        return grey
 
-    def network(batch: NDArray[np.float32]) -> Outputs:
-        kept.append(pixels[0]() is not None)
-        return model.network(batch)
+    class Watched(ByteBudget):
+        def give_back(self, amount: int) -> None:
+            kept.extend(grey() is not None for grey in pixels)
+            super().give_back(amount)
 
-    monkeypatch.setattr("service.screening.preprocess", preprocess)
-    screen(replace(model, network=network), NORMAL_LIKE, budget, drawing)
-    assert taken[0] > 0
-    assert kept == [drawing is Drawing.OVERLAY]
+    monkeypatch.setattr(OpenedImage, "decode", watched)
+    budget = Watched(2**26)
+    large = encode(tilted(90, 120, (1800, 2400)), "JPEG")
+    screen(model, large if decodings == 2 else NORMAL_LIKE, budget, drawing)
+    assert len(held) == (decodings if drawing is Drawing.OVERLAY else 1)
+    assert all(held)
+    assert kept
+    assert not any(kept)
+
+
+def test_no_memory_for_the_overlay_is_a_refusal_too(
+    model: ServedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = encode(tilted(90, 120, (1800, 2400)), "JPEG")
+    decodings: list[int] = []
+    turn = decoding._turn
+
+    def turning(image: Any) -> Any:
+        decodings.append(1)
+        if len(decodings) == 2:
+            raise MemoryError
+        return turn(image)
+
+    monkeypatch.setattr(decoding, "_turn", turning)
+    with pytest.raises(Problem) as refused:
+        screen(model, large, BUDGET, Drawing.OVERLAY)
+    assert refused.value.kind is IMAGE_TOO_LARGE
+    assert BUDGET.taken == 0
 
 
 def test_the_budget_is_given_back_whatever_happens(model: ServedModel) -> None:
