@@ -7,16 +7,22 @@ nonsense is refused, and the service keeps the one it has.
 
 import asyncio
 import logging
+import math
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic
+from typing import Final
 
 from service.memory import return_free_memory
-from service.served import NETWORK_FILE, ServedModel, load_bundle
-from shared.bundle import CURRENT_NAME, MANIFEST_NAME, BundleInvalid, current
+from service.served import ServedModel, load_bundle
+from shared.bundle import MANIFEST_NAME, BundleInvalid, current
 
 log = logging.getLogger(__name__)
 
 DEFAULT_BUNDLE = Path(__file__).resolve().parent.parent / "models" / "default"
+
+RETRY_SECONDS: Final = 60.0
+"""A model that could not be read is tried again so much later: disks and networks recover."""
 
 
 class Engine:
@@ -37,6 +43,7 @@ class Engine:
         self._models = models
         self._default = default
         self._seen: object = None
+        self._again_at = math.inf
 
     async def watch(self, seconds: float) -> None:
         """Looks for a model now, and again every so many seconds, until cancelled."""
@@ -48,20 +55,30 @@ class Engine:
             await asyncio.sleep(seconds)
 
     def look(self) -> None:
-        """Takes up the model that is asked for, if something changed since last time. Blocks."""
-        seen = self._state()
-        if seen == self._seen:
-            return
-        self._seen = seen
-        self.complaint = None
-        asked_for = None
+        """Takes up the model that is asked for, if there is reason to. Blocks.
+
+        There is if something changed since last time, or if what is there could not be read then.
+        """
+        asked_for: Path | None = None
+        wrong: Exception | None = None
         try:
             asked_for = self._asked_for()
+        except (BundleInvalid, OSError) as failure:
+            wrong = failure.with_traceback(None)
+        seen = str(wrong), self._files(asked_for)
+        if seen == self._seen and monotonic() < self._again_at:
+            return
+        self._seen = seen
+        self._again_at = math.inf
+        complaint = None
+        try:
+            if wrong is not None:
+                raise wrong
             if asked_for is not None:
                 self._take_up(_load(asked_for))
-                return
         except Exception as refusal:  # noqa: BLE001 - a damaged model raises anything
-            self._refuse(refusal)
+            complaint = self._refuse(refusal)
+        self.complaint = complaint
         if self.model is None:
             self._fall_back(asked_for)
 
@@ -76,16 +93,12 @@ class Engine:
             return bundle
         return max(self._models.glob("*.h5"), key=lambda path: path.stat().st_mtime, default=None)
 
-    def _state(self) -> object:
-        """Changes when another model is asked for, or the same one was written again."""
-        try:
-            asked_for = self._asked_for()
-        except (BundleInvalid, OSError) as failure:
-            return str(failure)
-        files = [self._models / CURRENT_NAME, self._default / MANIFEST_NAME]
-        if asked_for is not None:
-            files += [asked_for, asked_for / MANIFEST_NAME, asked_for / NETWORK_FILE]
-        return asked_for, tuple(_stamp(path) for path in files)
+    def _files(self, asked_for: Path | None) -> object:
+        """Changes when a file of the models that come into question does: opening checks each."""
+        models = [self._default] if asked_for is None else [self._default, asked_for]
+        return [
+            (path, _stamp(path)) for model in models for path in (model, *sorted(model.glob("*")))
+        ]
 
     def _take_up(self, model: ServedModel) -> None:
         swapped = self.model is not None
@@ -94,11 +107,13 @@ class Engine:
         log.info("model taken up", extra={"model": model.manifest.version, "swap": swapped})
         return_free_memory()  # what loading left, and the model before this one
 
-    def _refuse(self, refusal: Exception) -> None:
+    def _refuse(self, refusal: Exception) -> str:
         self.refused += 1
         reason = str(refusal) or type(refusal).__name__
-        self.complaint = self.complaint or reason
         log.error("model refused", extra={"reason": reason})
+        if isinstance(refusal.__cause__ or refusal, OSError | MemoryError):
+            self._again_at = monotonic() + RETRY_SECONDS
+        return reason
 
     def _fall_back(self, refused: Path | None) -> None:
         """At start, with nothing usable asked for: the newest good bundle, or the shipped one."""
@@ -108,7 +123,8 @@ class Engine:
             try:
                 self._take_up(_load(path))
             except Exception as refusal:  # noqa: BLE001 - a damaged model raises anything
-                self._refuse(refusal)
+                reason = self._refuse(refusal)
+                self.complaint = self.complaint or reason
             else:
                 return
 
@@ -128,10 +144,10 @@ def _load(path: Path) -> ServedModel:
     return load_bundle(path)
 
 
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    """Changes when a file is written or replaced; None while there is none."""
+def _stamp(path: Path) -> tuple[int, int, int, int] | None:
+    """Changes when a file is written, replaced or let be read; None while there is none."""
     try:
         status = path.stat()
     except OSError:
         return None
-    return status.st_ino, status.st_mtime_ns, status.st_size
+    return status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size

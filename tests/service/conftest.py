@@ -1,5 +1,7 @@
 """Fixtures: a tiny bundle, and the service with that bundle on a real socket, in a thread."""
 
+import io
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +13,7 @@ import httpx
 import pytest
 
 from service.app import create_app
+from service.logs import set_up_logs
 from service.server import make_server
 from service.settings import Settings
 from tests.service.tiny_bundle import publish_tiny
@@ -30,6 +33,19 @@ def models(tmp_path: Path) -> Path:
     folder = tmp_path / "models"
     publish_tiny(folder)
     return folder
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """What the service logs, as JSON lines."""
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    stream = io.StringIO()
+    set_up_logs("auto", "debug", stream)
+    for client in ("httpx", "httpcore"):
+        logging.getLogger(client).setLevel("WARNING")
+    yield stream
+    root.handlers, root.level = handlers, level
 
 
 @contextmanager

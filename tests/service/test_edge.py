@@ -24,19 +24,6 @@ from tests.service.test_refusals import expect
 from tests.service.tiny_bundle import NORMAL_LIKE, PNEUMONIA_LIKE, encode, tilted
 
 
-@pytest.fixture
-def log() -> Iterator[io.StringIO]:
-    """What the service logs, as JSON lines."""
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    stream = io.StringIO()
-    set_up_logs("auto", "debug", stream)
-    for client in ("httpx", "httpcore"):
-        logging.getLogger(client).setLevel("WARNING")
-    yield stream
-    root.handlers, root.level = handlers, level
-
-
 @pytest.mark.parametrize("path", ["/livez", "/nothing", "/docs", "/openapi.json", "/"])
 def test_every_answer_carries_the_security_headers(client: httpx.Client, path: str) -> None:
     headers = client.get(path).headers

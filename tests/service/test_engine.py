@@ -1,15 +1,20 @@
 """Which model is served, and what happens to one that must not be."""
 
+import io
+import json
 import shutil
+import threading
+import time
+import weakref
 from pathlib import Path
 
-import httpx
 import onnx
 import pytest
 
 from service import engine as module
 from service.engine import Engine
 from service.served import ServedModel, load_bundle
+from shared.bundle import BundleInvalid
 from shared.manifest import Draft
 from tests.service.conftest import Start, wait_until
 from tests.service.tiny_bundle import NORMAL_LIKE, publish_tiny, tiny_draft, tiny_network
@@ -93,15 +98,63 @@ def test_current_cannot_lead_astray(models: Path, engine: Engine, name: str) -> 
     assert engine.refused == 1
 
 
-def test_a_repaired_bundle_is_taken_up(models: Path, engine: Engine) -> None:
+@pytest.mark.parametrize("file", ["model.onnx", "model.json", "MODEL_CARD.md"])
+def test_a_repaired_bundle_is_taken_up(models: Path, engine: Engine, file: str) -> None:
     new = publish_tiny(models, tiny_draft(threshold=0.3))
-    whole = (new / "model.onnx").read_bytes()
-    flip_a_byte(new / "model.onnx")
+    whole = (new / file).read_bytes()
+    flip_a_byte(new / file)
     engine.look()
-    (new / "model.onnx").write_bytes(whole)
+    assert version(engine) != new.name
+    (new / file).write_bytes(whole)
     engine.look()
     assert version(engine) == new.name
     assert engine.complaint is None
+
+
+@pytest.fixture
+def unreadable(models: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A new bundle that could not be read once, and can be now."""
+    new = publish_tiny(models, tiny_draft(threshold=0.3))
+
+    def deny(_: Path) -> ServedModel:
+        try:
+            raise PermissionError(13, "Permission denied")
+        except OSError as error:
+            raise BundleInvalid("cannot read model.onnx: Permission denied") from error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "load_bundle", deny)
+        engine.look()
+    assert version(engine) != new.name
+    return new
+
+
+def test_a_bundle_that_may_be_read_at_last_is_taken_up(engine: Engine, unreadable: Path) -> None:
+    engine.look()
+    assert engine.refused == 1, "nothing changed yet"
+    (unreadable / "model.onnx").chmod(0o444)
+    engine.look()
+    assert version(engine) == unreadable.name
+
+
+def test_a_bundle_that_could_not_be_read_is_tried_again_later(
+    engine: Engine, unreadable: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = time.monotonic() + module.RETRY_SECONDS
+    monkeypatch.setattr(module, "monotonic", lambda: later)
+    engine.look()
+    assert version(engine) == unreadable.name
+    assert engine.complaint is None
+
+
+def test_a_damaged_bundle_is_refused_once(
+    models: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flip_a_byte(publish_tiny(models) / "model.onnx")
+    engine.look()
+    monkeypatch.setattr(module, "monotonic", lambda: 1e12)
+    engine.look()
+    assert engine.refused == 1
 
 
 def test_a_network_without_the_heatmap_it_promises_is_never_served(
@@ -166,15 +219,56 @@ def test_a_service_without_a_model_is_not_ready_until_one_comes(
     wait_until(lambda: client.get("/readyz").status_code == 200)
 
 
-def test_a_swap_fails_no_request(models: Path, start: Start) -> None:
-    client = start(models=models, poll_seconds=0.05)
-    for step in range(3):
-        new = publish_tiny(models, tiny_draft(threshold=0.3 + step / 10)).name
-        wait_until(lambda new=new: answering_version(client) == new)  # type: ignore[misc]
-    assert "xray_model_swaps_total 3.0" in client.get("/metrics").text
+def test_the_network_before_a_swap_is_freed(models: Path, engine: Engine) -> None:
+    assert engine.model is not None
+    old = weakref.ref(engine.model.network)
+    publish_tiny(models, tiny_draft(threshold=0.3))
+    engine.look()
+    assert engine.swaps == 1
+    assert old() is None
 
 
-def answering_version(client: httpx.Client) -> str:
-    response = client.post("/predict", content=NORMAL_LIKE)
-    assert response.status_code == 200
-    return str(response.json()["model"]["version"])
+def test_ten_swaps_in_a_row_fail_no_request(models: Path, start: Start) -> None:
+    client = start(models=models, poll_seconds=0.01)
+    answered: list[tuple[int, str]] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        while not stop.is_set():
+            response = client.post("/predict", content=NORMAL_LIKE)
+            said = response.json()
+            answered.append((response.status_code, said.get("model", said).get("version", said)))
+
+    callers = [threading.Thread(target=ask) for _ in range(3)]
+    for caller in callers:
+        caller.start()
+    try:
+        for step in range(10):
+            new = publish_tiny(models, tiny_draft(threshold=0.3 + step / 100)).name
+            wait_until(lambda new=new: any(name == new for _, name in answered))  # type: ignore[misc]
+    finally:
+        stop.set()
+        for caller in callers:
+            caller.join()
+    assert {status for status, _ in answered} == {200}
+    metrics = client.get("/metrics").text
+    assert "xray_model_swaps_total 10.0" in metrics
+    assert "xray_model_refusals_total 0.0" in metrics
+
+
+def test_a_refused_bundle_is_logged_counted_and_told_of(
+    models: Path, start: Start, log: io.StringIO
+) -> None:
+    client = start(models=models, poll_seconds=0.01)
+    bad = publish_tiny(models, tiny_draft(threshold=0.3))
+    flip_a_byte(bad / "MODEL_CARD.md")
+    wait_until(lambda: "xray_model_refusals_total 1.0" in client.get("/metrics").text)
+    (line,) = (
+        line
+        for line in map(json.loads, log.getvalue().splitlines())
+        if line["event"] == "model refused"
+    )
+    assert line["level"] == "error"
+    assert "MODEL_CARD.md" in line["reason"]
+    assert "MODEL_CARD.md" in client.get("/readyz").json()["complaint"]
+    assert client.post("/predict", content=NORMAL_LIKE).json()["model"]["version"] != bad.name
