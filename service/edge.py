@@ -4,12 +4,12 @@ import logging
 from time import perf_counter
 from typing import Final
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.capacity import ClientGone
 from service.metrics import Metrics
-from service.observation import Observation, accept_request_id, observe
+from service.observation import Observation, observed
 from service.problems import INTERNAL, Problem, respond
 
 log = logging.getLogger("service.requests")
@@ -57,12 +57,11 @@ class Edge:
             await self._app(scope, receive, send)
             return
         method = scope["method"]
+        observation = observed(scope)
         if method == "HEAD":
             # A GET whose content the server below leaves out (RFC 9110, 9.3.2); it keeps its own
             # scope to know.
             scope = {**scope, "method": "GET"}
-        observation = Observation(accept_request_id(Headers(scope=scope).get("x-request-id")))
-        observe(scope, observation)
         if self._prefix:
             scope["root_path"] = self._prefix
             if not scope["path"].startswith(f"{self._prefix}/"):
@@ -104,20 +103,41 @@ class Edge:
         self, scope: Scope, observation: Observation, method: str, status: int, seconds: float
     ) -> None:
         route = getattr(scope.get("route"), "path", "other")
-        self._metrics.answered(route, observation, seconds)
-        log.log(
-            logging.DEBUG if route in _QUIET else logging.INFO,
-            "request",
-            extra={
-                "request_id": observation.request_id,
-                "method": method,
-                "route": route,
-                "status": status,
-                "outcome": observation.outcome,
-                "received": observation.received,
-                "ms": round(1000 * seconds, 1),
-                "stages": {name: round(1000 * t, 1) for name, t in observation.stages.items()},
-                "model": observation.model,
-                **observation.lines,
-            },
-        )
+        note(self._metrics, observation, route, method, status, seconds)
+
+
+def note(
+    metrics: Metrics,
+    observation: Observation,
+    route: str,
+    method: str | None,
+    status: int,
+    seconds: float,
+) -> None:
+    """Counts a request that has ended, and writes its line to the log.
+
+    Args:
+        metrics: Where it is counted.
+        observation: What was noted of it.
+        route: The route's template, or "other".
+        method: Its method, None where it was refused before that was read.
+        status: The status of its answer, 0 where there was none.
+        seconds: How long it took.
+    """
+    metrics.answered(route, observation, seconds)
+    log.log(
+        logging.DEBUG if route in _QUIET else logging.INFO,
+        "request",
+        extra={
+            "request_id": observation.request_id,
+            "method": method,
+            "route": route,
+            "status": status,
+            "outcome": observation.outcome,
+            "received": observation.received,
+            "ms": round(1000 * seconds, 1),
+            "stages": {name: round(1000 * t, 1) for name, t in observation.stages.items()},
+            "model": observation.model,
+            **observation.lines,
+        },
+    )

@@ -8,6 +8,7 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Final
 
+from starlette.datastructures import Headers
 from starlette.types import Scope
 
 REQUEST_ID_PATTERN: Final = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$"
@@ -46,15 +47,10 @@ def accept_request_id(offered: str | None) -> str:
     return secrets.token_hex(8)
 
 
-def observe(scope: Scope, observation: Observation) -> None:
-    """Attaches an observation to a request."""
-    scope[_KEY] = observation
-
-
 def observed(scope: Scope) -> Observation:
-    """The observation of a request; a new one where nothing attached any."""
+    """The observation of a request; a new one, attached to it, where there is none yet."""
     observation = scope.get(_KEY)
     if not isinstance(observation, Observation):
-        observation = Observation(accept_request_id(None))
-        observe(scope, observation)
+        observation = Observation(accept_request_id(Headers(scope=scope).get("x-request-id")))
+        scope[_KEY] = observation
     return observation

@@ -9,7 +9,9 @@ import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from service.observation import accept_request_id
+from service.edge import SECURITY_HEADERS, note
+from service.metrics import Metrics
+from service.observation import observed
 from service.problems import (
     HEADERS_TOO_LARGE,
     MALFORMED_REQUEST,
@@ -61,10 +63,12 @@ class CalmProtocol(HttpToolsProtocol):
     Attributes:
         header_seconds: How long to wait for headers, or for the end of a refused upload.
         reader_seconds: How long a client may let an answer lie before it is dropped.
+        metrics: Where requests are counted that are refused here.
     """
 
-    header_seconds: float = 10.0
-    reader_seconds: float = 30.0
+    header_seconds: float
+    reader_seconds: float
+    metrics: Metrics
     _unread: asyncio.TimerHandle | None = None
     _head_bytes = 0
     _elsewhere = 0
@@ -78,6 +82,8 @@ class CalmProtocol(HttpToolsProtocol):
         """A client connected: its first headers are awaited."""
         super().connection_made(transport)
         self.flow = CalmFlow(transport, lambda: bool(self.pipeline) and not self._ending)
+        super().on_message_begin()  # what is no HTTP may not even begin one
+        self._begun = self.loop.time()
         self._head_bytes = 0
         self._in_head = True
         self._in_body = False
@@ -117,6 +123,7 @@ class CalmProtocol(HttpToolsProtocol):
         if self._again:
             return
         super().on_message_begin()
+        self._begun = self.loop.time()
         self._in_head, self._head_bytes = True, 0
         self._await(self._too_slow)
 
@@ -129,7 +136,6 @@ class CalmProtocol(HttpToolsProtocol):
         """The headers are here; the application reads the body, under its own deadlines."""
         if self._again:
             return
-        self._in_head = False
         self._since_body = 0
         self._deadline.cancel()
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
@@ -141,7 +147,7 @@ class CalmProtocol(HttpToolsProtocol):
         if self._ending:
             raise ValueError("the parser is not to go on")
         super().on_headers_complete()
-        self._in_body = True
+        self._in_head, self._in_body = False, True
 
     def on_body(self, body: bytes) -> None:
         """A piece of the upload."""
@@ -227,6 +233,9 @@ class CalmProtocol(HttpToolsProtocol):
             return
         self._deadline.cancel()
         waits = self.cycle is not None and not self.cycle.response_complete
+        if not (self._in_head or self._in_body):  # what is no HTTP does not even begin a message
+            super().on_message_begin()
+            self._begun = self.loop.time()
         if self._in_body:  # the latest request itself is wrong, and not the one that follows it
             waits = bool(self.pipeline)
             if waits:
@@ -242,10 +251,18 @@ class CalmProtocol(HttpToolsProtocol):
 
     def _say(self, problem: Problem | None) -> None:
         if problem is not None and not self.transport.is_closing():
-            response = respond(problem, "/", accept_request_id(None))
-            head = [STATUS_LINE[problem.kind.status], b"connection: close\r\n"]
-            head += [name + b": " + value + b"\r\n" for name, value in response.raw_headers]
-            self.transport.write(b"".join([*head, b"\r\n", bytes(response.body)]))
+            scope, status = self.scope, problem.kind.status
+            observation = observed(scope)
+            observation.outcome = problem.kind.slug
+            response = respond(problem, scope.get("path", "/"), observation.request_id)
+            response.headers.update(SECURITY_HEADERS)
+            response.headers.update({"X-Request-ID": observation.request_id, "Connection": "close"})
+            head = [name + b": " + value + b"\r\n" for name, value in response.raw_headers]
+            self.transport.write(
+                b"".join([STATUS_LINE[status], *head, b"\r\n", bytes(response.body)])
+            )
+            seconds = self.loop.time() - self._begun
+            note(self.metrics, observation, "other", scope.get("method"), status, seconds)
         self._close()
 
     def _close(self) -> None:

@@ -47,15 +47,17 @@ class CalmServer(uvicorn.Server):
 
 def make_server(app: FastAPI, settings: Settings) -> CalmServer:
     """Makes the server; `run` serves until it is told to stop."""
-    limits = {
+    shared: Resources = app.state.resources
+    fixed = {
         "header_seconds": settings.header_seconds,
         "reader_seconds": settings.answer_seconds,
+        "metrics": shared.metrics,
     }
     config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
-        http=type("Protocol", (CalmProtocol,), limits),
+        http=type("Protocol", (CalmProtocol,), fixed),
         ws="none",
         log_config=None,
         access_log=False,
@@ -64,4 +66,4 @@ def make_server(app: FastAPI, settings: Settings) -> CalmServer:
         timeout_keep_alive=math.ceil(settings.keep_alive_seconds),
         timeout_graceful_shutdown=math.ceil(settings.grace_seconds),
     )
-    return CalmServer(config, app.state.resources, settings.drain_seconds)
+    return CalmServer(config, shared, settings.drain_seconds)

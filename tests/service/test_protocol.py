@@ -1,6 +1,7 @@
 """One connection, treated badly: raw sockets against the service."""
 
 import contextlib
+import io
 import json
 import socket
 import time
@@ -12,7 +13,7 @@ import pytest
 from starlette.types import Scope
 
 from service import intake
-from service.edge import Edge
+from service.edge import SECURITY_HEADERS, Edge
 from service.protocol import HEADERS_LIMIT, MOST_WAITING, CalmProtocol
 from service.screening import Screening, screen
 from tests.service.conftest import Start, wait_until
@@ -76,6 +77,45 @@ def test_what_is_no_reasonable_http_is_refused(
         assert slug(received) == wanted
         assert b"application/problem+json" in received
     assert client.get("/livez").status_code == 200
+
+
+ID = b"X-Request-ID: order-17\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "wanted", "ours"),
+    [
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", "malformed-request", False),
+        (HEAD + ID + b"Content-Length: -1\r\n\r\n", "malformed-request", True),
+        (HEAD + ID + b"X: " + b"a" * HEADERS_LIMIT + b"\r\n\r\n", "headers-too-large", True),
+        (HEAD + ID + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", "malformed-request", True),
+        (HEAD + ID + b"X", "upload-too-slow", True),
+        (b"GET /livez HTTP/1.1\r\n" + ID + b"\r\n\x16\x03", "malformed-request", False),
+    ],
+    ids=["no HTTP", "bad length", "long header", "bad chunk", "dawdling", "after another"],
+)
+def test_a_refusal_without_the_application_is_an_answer_like_any(
+    start: Start, log: io.StringIO, sent: bytes, wanted: str, ours: bool
+) -> None:
+    client = start(header_seconds=0.2)
+    with connection(client) as connected:
+        connected.sendall(sent)
+        head, _, body = answer(connected).rpartition(b"HTTP/1.1 ")[2].partition(b"\r\n\r\n")
+    headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
+    assert headers["connection"] == "close"
+    for name, value in SECURITY_HEADERS.items():
+        assert headers[name.lower()] == value
+    request_id = headers["x-request-id"]
+    assert (request_id == "order-17") == ours
+    assert json.loads(body)["request_id"] == request_id
+    (line,) = (
+        line
+        for line in map(json.loads, log.getvalue().splitlines())
+        if line.get("outcome") == wanted
+    )
+    assert (line["request_id"], line["status"]) == (request_id, int(head[:3]))
+    counted = f'xray_requests_total{{outcome="{wanted}",route="other"}} 1.0'
+    assert counted in client.get("/metrics").text
 
 
 @pytest.mark.parametrize(
