@@ -107,9 +107,12 @@ class Settings(BaseSettings):
     @field_validator("api_keys", "cors_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(word.strip() for word in value.split(",") if word.strip())
-        return value
+        if not isinstance(value, str):
+            return value
+        words = tuple(word.strip() for word in value.split(",") if word.strip())
+        if not words:  # a service that is to ask for keys must not open to all
+            raise ValueError("there is nothing in it but commas and spaces; name some, or unset it")
+        return words
 
     @field_validator("root_path")
     @classmethod

@@ -57,12 +57,21 @@ def test_the_own_variable_outweighs_the_platforms(monkeypatch: pytest.MonkeyPatc
         ("XRAY_LOG_LEVEL", "loud"),
         ("XRAY_ANSWER_SECONDS", "-1"),
         ("XRAY_API_KEY", "a typing error"),
+        ("XRAY_API_KEYS", " , "),
+        ("XRAY_API_KEYS", " "),
+        ("XRAY_CORS_ORIGINS", ","),
     ],
 )
 def test_a_wrong_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsInvalid, match=name):
         read_settings()
+
+
+def test_an_empty_value_is_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compose files pass variables on that are not set."""
+    monkeypatch.setenv("XRAY_API_KEYS", "")
+    assert read_settings().api_keys == ()
 
 
 def test_memory_that_no_upload_fits_in_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
