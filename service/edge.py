@@ -5,6 +5,7 @@ from time import perf_counter
 from typing import Final
 
 from starlette.datastructures import MutableHeaders
+from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.capacity import ClientGone
@@ -62,9 +63,13 @@ class Edge:
             # A GET whose content the server below leaves out (RFC 9110, 9.3.2); it keeps its own
             # scope to know.
             scope = {**scope, "method": "GET"}
+        app = self._app
         if self._prefix:
             scope["root_path"] = self._prefix
-            if not scope["path"].startswith(f"{self._prefix}/"):
+            if scope["path"] == self._prefix:  # the page's own links begin where the slash is
+                query = scope["query_string"].decode("latin-1")
+                app = RedirectResponse(f"{self._prefix}/{query and '?'}{query}")
+            elif not scope["path"].startswith(f"{self._prefix}/"):
                 scope["path"] = self._prefix + scope["path"]
         start = perf_counter()
         status = 0
@@ -88,7 +93,7 @@ class Edge:
                 await response(scope, receive, send_framed)
 
         try:
-            await self._app(scope, receive, send_framed)
+            await app(scope, receive, send_framed)
         except ClientGone:
             observation.outcome = _GONE
         except Problem as problem:  # a route's own are answered before they come here

@@ -58,6 +58,18 @@ def test_it_works_under_a_prefix_stripped_or_not(start: Start, path: str) -> Non
     assert client.get("/openapi.json").json()["servers"] == [{"url": "/xray"}]
 
 
+@pytest.mark.parametrize("query", ["", "?lang=de"])
+def test_the_prefix_without_its_slash_leads_to_the_page(start: Start, query: str) -> None:
+    """On whatever host, as the proxy's is not known."""
+    client = start(root_path="/xray")
+    response = client.get(f"/xray{query}")
+    assert response.status_code == 307
+    assert response.headers["location"] == f"/xray/{query}"
+    assert "x-request-id" in response.headers
+    assert client.get(response.headers["location"]).status_code == 200
+    assert client.get("/xrays").status_code == 404
+
+
 def test_other_origins_may_call_only_if_they_are_named(start: Start) -> None:
     asked = {"Origin": "https://ward.example", "Access-Control-Request-Method": "POST"}
     closed = start().options("/predict", headers=asked)
