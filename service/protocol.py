@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Final, cast
 
 import httptools
+from starlette.types import Scope
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -251,7 +252,7 @@ class CalmProtocol(HttpToolsProtocol):
 
     def _say(self, problem: Problem | None) -> None:
         if problem is not None and not self.transport.is_closing():
-            scope, status = self.scope, problem.kind.status
+            scope, status = cast(Scope, self.scope), problem.kind.status
             observation = observed(scope)
             observation.outcome = problem.kind.slug
             response = respond(problem, scope.get("path", "/"), observation.request_id)
