@@ -18,14 +18,12 @@ from tqdm import tqdm
 from service.budget import ByteBudget
 from service.engine import Engine
 from service.memory import keep_small_blocks
-from service.network import NetworkInvalid
 from service.problems import INTERNAL, UPLOAD_TOO_LARGE, Problem
-from service.results import Results, ResultsInvalid, Row
+from service.results import UNREADABLE, Results, ResultsInvalid, Row
 from service.screening import screen
 from service.served import ServedModel
 from service.settings import Settings
 
-UNREADABLE = "unreadable-file"
 EXIT_OK, EXIT_INVALID, EXIT_INTERRUPTED = 0, 2, 130
 
 _SKIPPED_FOLDERS = frozenset({"__MACOSX"})
@@ -128,10 +126,12 @@ def _row(path: Path, model: ServedModel, budget: ByteBudget, limit: int) -> Row:
         return Row.of(str(path), screen(model, path.read_bytes(), budget))
     except Problem as problem:
         return Row.refused(str(path), problem.kind.slug, problem.detail, model)
-    except NetworkInvalid as failure:
-        return Row.refused(str(path), INTERNAL.slug, str(failure), model)
     except OSError as error:
         return Row.refused(str(path), UNREADABLE, error.strerror or "It cannot be read.", model)
+    except Exception as failure:  # noqa: BLE001 - one image in 100,000 must not end the run
+        reason = " ".join(str(failure).split())  # a line end would tear the row
+        detail = f"The network failed on it: {type(failure).__name__}: {reason}"
+        return Row.refused(str(path), INTERNAL.slug, detail, model)
 
 
 def _exists(path: Path) -> bool:
@@ -144,7 +144,7 @@ def _exists(path: Path) -> bool:
 def _files(paths: Iterable[Path], out: Path) -> Iterator[Path]:
     """Every regular file in the paths but `out`, in an order that never changes.
 
-    A folder that cannot be looked into stands for what is in it.
+    A folder that cannot be looked into stands for what is in it. Links to folders are not followed.
     """
     own = out.resolve()
     for path in paths:

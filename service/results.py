@@ -4,15 +4,23 @@ import csv
 import io
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Any, Final, Self
 
+from service.problems import INTERNAL, OVERLOADED
 from service.screening import Screening
 from service.served import ServedModel
 from shared.labels import BACTERIAL, VIRAL
+
+UNREADABLE: Final = "unreadable-file"
+"""The problem of a file that the system does not let be read."""
+
+PASSING: Final = frozenset({UNREADABLE, INTERNAL.slug, OVERLOADED.slug})
+"""Problems that are the machine's and not the image's: another run tries again."""
 
 
 class ResultsInvalid(ValueError):
@@ -108,7 +116,8 @@ class Results:
         if not new:
             self._check_first_line()
             _drop_torn_row(path)
-            self._remember()
+            if self._remember():
+                self._drop_passing_rows()
         self._file: IO[str] = path.open("a", encoding="utf-8", errors="surrogateescape", newline="")
         if (new or path.stat().st_size == 0) and self._csv:
             self._line(HEADER)
@@ -134,20 +143,25 @@ class Results:
 
     def write(self, row: Row) -> None:
         """Adds a row; it is whole in the file, or cut off and dropped by the next run."""
-        values = asdict(row) | {"path": _one_line(row.path)}
-        if self._csv:
-            line = io.StringIO()
-            csv.writer(line, lineterminator="\n").writerow(values.values())
-            self._line(line.getvalue())
-        else:
-            self._line(json.dumps(values) + "\n")
+        self._line(self._text(asdict(row) | {"path": _one_line(row.path)}))
+
+    def _text(self, values: dict[str, Any]) -> str:
+        if not self._csv:
+            return json.dumps(values) + "\n"
+        line = io.StringIO()
+        csv.writer(line, lineterminator="\n").writerow(values.values())
+        return line.getvalue()
 
     def _line(self, text: str) -> None:
         self._file.write(text)
         self._file.flush()
 
-    def _remember(self) -> None:
-        """Keeps a hash of each path, not the paths: a run over millions of files fits in memory."""
+    def _remember(self) -> bool:
+        """Reads which files there are rows about; tells whether any is to be tried again.
+
+        Keeps a hash of each path, not the paths: a run over millions of files fits in memory.
+        """
+        passing = False
         for values in self._read():
             if values.get("model") != self._model:
                 raise ResultsInvalid(
@@ -155,8 +169,25 @@ class Results:
                     f"now is {self._model!r}. Write to another file, or begin it anew with "
                     "--fresh."
                 )
+            if values.get("problem") in PASSING:
+                passing = True
+                continue
             self._known.add(_key(values["path"]))
             self.earlier += 1
+        return passing
+
+    def _drop_passing_rows(self) -> None:
+        """Writes the file anew without the rows about files that are tried again."""
+        path = self.path.resolve()
+        kept = path.with_name(f".{path.name}.kept")
+        with kept.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            if self._csv:
+                file.write(HEADER)
+            for values in self._read():
+                if values.get("problem") not in PASSING:
+                    file.write(self._text(values))
+        shutil.copymode(path, kept)
+        kept.replace(path)
 
     def _read(self) -> Iterator[dict[str, str]]:
         with self.path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:

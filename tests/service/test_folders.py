@@ -165,6 +165,52 @@ def test_a_file_over_the_limit_or_unreadable_is_a_row(
     assert {row["problem"] for row in rows(out)} == {"upload-too-large", "unreadable-file"}
 
 
+@pytest.mark.parametrize("name", ["results.csv", "results.jsonl"])
+def test_a_file_that_could_not_be_read_is_tried_again(
+    images: Path, settings: Settings, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Path.read_bytes
+
+    def unreadable(path: Path) -> bytes:
+        if path.suffix == ".png":
+            raise OSError(5, "Input/output error")
+        return read(path)
+
+    out, whole = tmp_path / name, tmp_path / f"whole-{name}"
+    screen_folders([images], whole, settings, fresh=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", unreadable)
+        screen_folders([images / "b"], out, settings, fresh=False)
+    assert {row["problem"] for row in rows(out)} == {"unreadable-file"}
+    out.chmod(0o640)
+    screen_folders([images / "a.png"], out, settings, fresh=False)
+    assert [Path(row["path"]).name for row in rows(out)] == ["a.png"]
+    screen_folders([images], out, settings, fresh=False)
+    assert out.read_bytes() == whole.read_bytes()
+    assert out.stat().st_mode & 0o777 == 0o640
+    assert not [*tmp_path.glob(".*")]
+
+
+def test_a_network_that_fails_on_one_image_fails_on_no_other(
+    images: Path, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = folders.screen  # type: ignore[attr-defined]
+
+    def failing(model: object, data: bytes, budget: object) -> object:
+        if data == PNEUMONIA_LIKE:
+            raise RuntimeError("Non-zero status\ncode")
+        return whole(model, data, budget)
+
+    out = tmp_path / "results.csv"
+    with monkeypatch.context() as patch:
+        patch.setattr(folders, "screen", failing)
+        assert screen_folders([images], out, settings, fresh=False) == 0
+    assert [row["problem"] for row in rows(out)] == ["internal-error", "", "", "unsupported-format"]
+    assert "Non-zero status code" in rows(out)[0]["detail"]
+    screen_folders([images], out, settings, fresh=False)
+    assert [row["label"] for row in rows(out)] == ["NORMAL", "NORMAL", "", "PNEUMONIA"]
+
+
 def test_memory_is_given_back_as_when_serving(
     images: Path, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
