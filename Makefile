@@ -40,6 +40,7 @@ check: $(VENV)/.dev ## Lint, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(addprefix -p ,shared service trainer benchmarks tests)
+	$(BIN)/mypy docs/client.py
 
 format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff check --fix .

@@ -9,6 +9,7 @@ Copy it into your system. `Refused.type` never changes between versions: decide 
 import sys
 import time
 from dataclasses import dataclass, fields
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,10 @@ class Screener(httpx.Client):
             answer = self.post("/predict", files={"file": image}, headers=headers)
             if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE or attempt == TRIES:
                 break
-            time.sleep(float(answer.headers.get("Retry-After", 1)))
+            after = answer.headers.get("Retry-After", "1")  # seconds or, from a proxy, a date
+            if not after.isdecimal():
+                after = parsedate_to_datetime(after).timestamp() - time.time()
+            time.sleep(max(0.0, float(after)))
         if answer.headers.get("content-type") == "application/problem+json":
             raise Refused(answer.json())
         said = answer.raise_for_status().json()

@@ -4,6 +4,9 @@ import importlib.util
 import subprocess
 import sys
 import threading
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from types import ModuleType
 
@@ -68,6 +71,27 @@ def test_it_asks_a_busy_service_again(module: ModuleType, start: Start) -> None:
     for caller in callers:
         caller.join()
     assert errors == []
+
+
+@pytest.mark.parametrize("after", ["0", "-30 s", "+1 s"])
+def test_it_waits_as_long_as_a_proxy_says_in_either_form(
+    module: ModuleType, after: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(time, "sleep", waited.append)
+    if after != "0":
+        after = format_datetime(datetime.now(UTC) + timedelta(seconds=int(after[:-2])), usegmt=True)
+
+    def refuse(_: httpx.Request) -> httpx.Response:
+        problem = {"type": "", "status": 503, "detail": "", "request_id": ""}
+        headers = {"Retry-After": after, "Content-Type": "application/problem+json"}
+        return httpx.Response(503, headers=headers, json=problem)
+
+    screener = module.Screener(base_url="http://x", transport=httpx.MockTransport(refuse))
+    with screener, pytest.raises(module.Refused):
+        screener.screen(NORMAL_LIKE)
+    assert len(waited) == module.TRIES - 1
+    assert all(0 <= wait <= 1 for wait in waited)
 
 
 def test_it_works_from_the_command_line(client: httpx.Client, tmp_path: Path) -> None:
