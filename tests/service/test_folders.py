@@ -196,7 +196,7 @@ def test_a_network_that_fails_on_one_image_fails_on_no_other(
 ) -> None:
     whole = folders.screen  # type: ignore[attr-defined]
 
-    def failing(model: object, data: bytes, budget: object) -> object:
+    def failing(model: Any, data: bytes, budget: Any) -> Any:
         if data == PNEUMONIA_LIKE:
             raise RuntimeError("Non-zero status\ncode")
         return whole(model, data, budget)
