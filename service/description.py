@@ -10,6 +10,8 @@ from pydantic.json_schema import models_json_schema
 
 from service.answers import Answer, BatchLine, ProblemAnswer
 from service.observation import REQUEST_ID_PATTERN
+from service.problems import METHOD_NOT_ALLOWED
+from service.reference import other_answers, place_examples
 
 _SUMMARY: Final = "Screens chest X-rays for pneumonia: a second opinion, never a diagnosis."
 _DESCRIPTION: Final = """
@@ -25,6 +27,31 @@ _TAGS: Final = [
     {"name": "model", "description": "What answers, and how good it is."},
     {"name": "health", "description": "For load balancers and monitoring."},
 ]
+
+
+def _header(description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": description, "schema": schema}
+
+
+_ALWAYS: Final = {
+    "X-Request-ID": _header(
+        "the request's id, as in the log", {"type": "string", "pattern": REQUEST_ID_PATTERN}
+    )
+}
+_TIMED: Final = {
+    "Server-Timing": _header(
+        "milliseconds of the stages that it came to: read, queue, decode, infer", {"type": "string"}
+    )
+}
+_BY_STATUS: Final = {
+    "401": {"WWW-Authenticate": _header("the header that takes the key", {"type": "string"})},
+    "405": {"Allow": _header("the methods that this address takes", {"type": "string"})},
+    "503": {
+        "Retry-After": _header(
+            "seconds to wait before the same is sent again", {"type": "integer", "minimum": 0}
+        )
+    },
+}
 
 
 def _version() -> str:
@@ -66,8 +93,11 @@ def complete(app: FastAPI, prefix: str) -> None:
                 routes=app.routes,
                 servers=[{"url": prefix or "/"}],
             )
+            components = document.setdefault("components", {})
+            components.setdefault("schemas", {}).update(_schemas())
+            components["responses"] = other_answers()
             _document_request_ids(document)
-            document.setdefault("components", {}).setdefault("schemas", {}).update(_schemas())
+            _document_answers(document, prefix)
             app.openapi_schema = document
         return app.openapi_schema
 
@@ -75,8 +105,7 @@ def complete(app: FastAPI, prefix: str) -> None:
 
 
 def _document_request_ids(document: dict[str, Any]) -> None:
-    """Every request may carry an id, and every answer does."""
-    schema = {"type": "string", "pattern": REQUEST_ID_PATTERN}
+    """Every request may carry an id."""
     offered = {
         "name": "X-Request-ID",
         "in": "header",
@@ -87,8 +116,18 @@ def _document_request_ids(document: dict[str, Any]) -> None:
     for operations in document["paths"].values():
         for operation in operations.values():
             operation.setdefault("parameters", []).append(offered)
-            for answer in operation["responses"].values():
-                answer["headers"] = {"X-Request-ID": {"schema": schema}}
+
+
+def _document_answers(document: dict[str, Any], prefix: str) -> None:
+    """Every answer carries headers, and every example of a problem names its address."""
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            timed = _TIMED if "screening" in operation["tags"] else {}
+            for status, answer in operation["responses"].items():
+                answer["headers"] = _ALWAYS | timed | _BY_STATUS.get(status, {})
+                place_examples(answer, prefix + path)
+    for slug, answer in document["components"]["responses"].items():
+        answer["headers"] = _ALWAYS | (_BY_STATUS["405"] if slug == METHOD_NOT_ALLOWED.slug else {})
 
 
 def _schemas() -> dict[str, Any]:

@@ -29,7 +29,7 @@ class Ready(BaseModel):
     )
 
 
-@router.get("/livez", summary="Is the process alive?")
+@router.get("/livez", summary="Is the process alive?", responses=problem_answers())
 async def livez() -> Alive:
     """Answers 200 as long as the process runs."""
     return Alive()

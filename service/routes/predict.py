@@ -8,6 +8,7 @@ from service.answers import Answer
 from service.intake import screen_upload
 from service.observation import observed
 from service.overlay import Drawing
+from service.problems import INVALID_PARAMETER
 from service.reference import IMAGE_PROBLEMS, image_body, problem_answers
 
 router = APIRouter(tags=["screening"])
@@ -17,7 +18,7 @@ router = APIRouter(tags=["screening"])
     "/predict",
     summary="Screen one image",
     response_model=Answer,
-    responses=problem_answers(*IMAGE_PROBLEMS),
+    responses=problem_answers(*IMAGE_PROBLEMS, INVALID_PARAMETER),
     openapi_extra=image_body(),
 )
 async def predict(

@@ -54,9 +54,17 @@ def test_the_page_without_script_takes_no_image_without_a_key(start: Start) -> N
 
 def test_the_document_asks_for_a_key_only_where_one_is_needed(start: Start) -> None:
     open_to_all = start().get("/openapi.json").json()
-    closed = start(api_keys=("key",)).get("/openapi.json").json()
+    client = start(api_keys=("key",))
+    closed = client.get("/openapi.json").json()
     assert "securitySchemes" not in open_to_all["components"]
-    assert "401" in closed["paths"]["/predict"]["post"]["responses"]
+    for method, path in (("post", "/predict"), ("get", "/metrics")):
+        described = closed["paths"][path][method]["responses"]["401"]
+        refused = client.request(method, path)
+        for header in described["headers"].keys() - {"Server-Timing"}:
+            assert header in refused.headers
+        (example,) = described["content"]["application/problem+json"]["examples"].values()
+        for member in ("type", "title", "status", "instance"):
+            assert refused.json()[member] == example["value"][member]
     assert "security" not in closed["paths"]["/livez"]["get"]
 
 

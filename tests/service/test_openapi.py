@@ -1,7 +1,9 @@
 """The OpenAPI document: complete, true, and readable without a network."""
 
+import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -9,20 +11,12 @@ import pytest
 from jsonschema_rs import validator_for
 
 from service.answers import ANSWER, Answer
+from service.engine import Engine
 from service.problems import PROBLEMS, TYPE_PREFIX
+from tests.service.conftest import Start
+from tests.service.test_protocol import answer, connection
+from tests.service.test_refusals import REFUSED, WRONG_FORMS
 from tests.service.tiny_bundle import NORMAL_LIKE, PNEUMONIA_LIKE
-
-NOT_OF_ONE_ROUTE = {
-    "malformed-request",
-    "headers-too-large",
-    "origin-not-allowed",
-    "not-found",
-    "method-not-allowed",
-}
-"""Problems that come before a route is found."""
-
-IN_A_LINE = {"too-many-files"}
-"""Problems that only a line of a batch tells."""
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +32,18 @@ def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]
     ]
 
 
+def answers(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every description of an answer."""
+    found = [answer for *_, op in operations(document) for answer in op["responses"].values()]
+    return [*found, *document["components"]["responses"].values()]
+
+
 def examples(document: dict[str, Any]) -> list[dict[str, Any]]:
     """Every example of a problem."""
-    return [
+    lines = document["components"]["schemas"]["BatchLine"]["examples"]
+    return [line["problem"] for line in lines if line["problem"]] + [
         example["value"]
-        for _, _, operation in operations(document)
-        for answer in operation["responses"].values()
+        for answer in answers(document)
         for content in answer.get("content", {}).values()
         for example in content.get("examples", {}).values()
     ]
@@ -52,7 +52,103 @@ def examples(document: dict[str, Any]) -> list[dict[str, Any]]:
 def test_every_problem_has_an_example(document: dict[str, Any]) -> None:
     shown = {example["type"].removeprefix(TYPE_PREFIX) for example in examples(document)}
     keyed = {"key-required"}  # documented where keys are set: tests/service/test_keys.py
-    assert shown == {kind.slug for kind in PROBLEMS} - NOT_OF_ONE_ROUTE - IN_A_LINE - keyed
+    assert shown == {kind.slug for kind in PROBLEMS} - keyed
+
+
+def hold_to_example(described: dict[str, Any], response: httpx.Response) -> None:
+    """Checks a problem against its example, and its headers against those that are described."""
+    told = response.json()
+    shown = described["content"]["application/problem+json"]["examples"]
+    example = shown[told["type"].removeprefix(TYPE_PREFIX)]["value"]
+    assert told.keys() == example.keys()
+    for member in ("type", "title", "status", "instance"):
+        assert told[member] == example[member]
+    assert told["status"] == response.status_code
+    for header in described["headers"].keys() - {"Server-Timing"}:  # where there were any stages
+        assert header in response.headers
+
+
+CHEAP = [case for case in REFUSED if case[0] != "costly"]
+
+
+@pytest.mark.parametrize("path", ["/predict", "/explain"])
+@pytest.mark.parametrize(
+    "request_with",
+    [case[1] for case in WRONG_FORMS]
+    + [{"files": {"file": ("x.jpeg", case[1]())}} for case in CHEAP],
+    ids=[case[0] for case in (*WRONG_FORMS, *CHEAP)],
+)
+def test_a_real_problem_is_as_in_its_example(
+    client: httpx.Client, document: dict[str, Any], path: str, request_with: dict[str, Any]
+) -> None:
+    response = client.post(path, **request_with)
+    if path == "/explain" and "params" in request_with:  # it has none
+        return
+    described = document["paths"][path]["post"]["responses"][str(response.status_code)]
+    hold_to_example(described, response)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("get", "/readyz"), ("get", "/model"), ("post", "/predict/batch")]
+)
+def test_an_example_names_its_own_address(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, path: str
+) -> None:
+    monkeypatch.setattr(Engine.__init__, "__defaults__", (tmp_path / "none",))
+    client = start(ready=False, models=tmp_path, root_path="/xray")
+    document = client.get("/openapi.json").json()
+    response = client.request(method, path)
+    hold_to_example(document["paths"][path][method]["responses"]["503"], response)
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"nonsense\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nX: " + b"a" * 40_000 + b"\r\n\r\n", 431),
+    ],
+    ids=["no HTTP", "long header"],
+)
+def test_a_problem_of_every_address_is_as_in_its_example(
+    client: httpx.Client, document: dict[str, Any], sent: bytes, status: int
+) -> None:
+    with connection(client) as connected:
+        connected.sendall(sent)
+        head, _, body = answer(connected).partition(b"\r\n\r\n")
+    headers = [tuple(line.split(b": ", 1)) for line in head.split(b"\r\n")[1:]]
+    response = httpx.Response(int(head.split()[1]), headers=headers, content=body)  # type: ignore[arg-type]
+    assert response.status_code == status
+    for _, _, operation in operations(document):
+        hold_to_example(operation["responses"][str(status)], response)
+
+
+@pytest.mark.parametrize(
+    ("slug", "method", "path"),
+    [
+        ("not-found", "GET", "/nothing"),
+        ("method-not-allowed", "GET", "/predict"),
+        ("origin-not-allowed", "OPTIONS", "/predict"),
+    ],
+)
+def test_a_problem_of_no_route_is_as_in_its_example(
+    start: Start, slug: str, method: str, path: str
+) -> None:
+    client = start(cors_origins=("https://ward.example",))
+    described = client.get("/openapi.json").json()["components"]["responses"][slug]
+    asked = {"Origin": "https://elsewhere.example", "Access-Control-Request-Method": "POST"}
+    hold_to_example(described, client.request(method, path, headers=asked))
+
+
+def test_one_file_too_many_is_a_line_as_in_its_example(
+    start: Start, document: dict[str, Any]
+) -> None:
+    shown = document["components"]["schemas"]["BatchLine"]["examples"][1]
+    files = [("file", NORMAL_LIKE)] * 2
+    response = start(batch_files=1).post("/predict/batch", files=files)
+    line = json.loads(response.text.splitlines()[-1])
+    assert line.keys() == shown.keys()
+    for member in ("type", "title", "status", "instance"):
+        assert line["problem"][member] == shown["problem"][member]
 
 
 def test_examples_fit_the_schemas(document: dict[str, Any]) -> None:
@@ -91,11 +187,11 @@ def test_every_answer_fits_its_schema(client: httpx.Client, document: dict[str, 
             validator_for(schema).validate(response.json())
 
 
-def test_every_answer_may_carry_a_request_id(document: dict[str, Any]) -> None:
+def test_every_answer_carries_a_request_id(document: dict[str, Any]) -> None:
     for _, _, operation in operations(document):
         assert "X-Request-ID" in [parameter["name"] for parameter in operation["parameters"]]
-        for answer in operation["responses"].values():
-            assert "X-Request-ID" in answer["headers"]
+    for described in answers(document):
+        assert "X-Request-ID" in described["headers"]
 
 
 class Sources(HTMLParser):
