@@ -122,7 +122,9 @@ def _document_answers(document: dict[str, Any], prefix: str) -> None:
     """Every answer carries headers, and every example of a problem names its address."""
     for path, operations in document["paths"].items():
         for operation in operations.values():
-            timed = _TIMED if "screening" in operation["tags"] else {}
+            # The headers of a batch leave before its work is done.
+            single = "screening" in operation["tags"] and path != "/predict/batch"
+            timed = _TIMED if single else {}
             for status, answer in operation["responses"].items():
                 answer["headers"] = _ALWAYS | timed | _BY_STATUS.get(status, {})
                 place_examples(answer, prefix + path)
