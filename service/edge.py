@@ -95,13 +95,15 @@ class Edge:
         try:
             await app(scope, receive, send_framed)
         except ClientGone:
-            observation.outcome = _GONE
+            if not observation.status:
+                observation.outcome = _GONE
         except Problem as problem:  # a route's own are answered before they come here
             await refuse(problem)
         except Exception:
             log.exception("request failed", extra={"request_id": observation.request_id})
             await refuse(Problem(INTERNAL, _OUR_FAULT))
         finally:
+            status = status or observation.status
             self._note(scope, observation, method, status, perf_counter() - start)
 
     def _note(

@@ -25,6 +25,7 @@ class Observation:
         received: Bytes of the upload.
         outcome: What came of it: "answered", or the slug of a problem.
         model: The version of the model that answered.
+        status: Of an answer that the protocol gave in the application's place; 0 if it gave none.
         lines: How many lines of a batch were answered, and how many failed.
     """
 
@@ -33,6 +34,7 @@ class Observation:
     received: int = 0
     outcome: str = "answered"
     model: str | None = None
+    status: int = 0
     lines: dict[str, int] = field(default_factory=dict)
 
     def server_timing(self) -> str:

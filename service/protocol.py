@@ -254,7 +254,7 @@ class CalmProtocol(HttpToolsProtocol):
         if problem is not None and not self.transport.is_closing():
             scope, status = cast(Scope, self.scope), problem.kind.status
             observation = observed(scope)
-            observation.outcome = problem.kind.slug
+            observation.outcome, observation.status = problem.kind.slug, status
             response = respond(problem, scope.get("path", "/"), observation.request_id)
             response.headers.update(SECURITY_HEADERS)
             response.headers.update({"X-Request-ID": observation.request_id, "Connection": "close"})
@@ -262,8 +262,9 @@ class CalmProtocol(HttpToolsProtocol):
             self.transport.write(
                 b"".join([STATUS_LINE[status], *head, b"\r\n", bytes(response.body)])
             )
-            seconds = self.loop.time() - self._begun
-            note(self.metrics, observation, "other", scope.get("method"), status, seconds)
+            if self.cycle is None or self.cycle.scope is not scope:  # else the edge notes it
+                seconds = self.loop.time() - self._begun
+                note(self.metrics, observation, "other", scope.get("method"), status, seconds)
         self._close()
 
     def _close(self) -> None:
