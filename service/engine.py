@@ -96,12 +96,18 @@ class Engine:
     def _files(self, asked_for: Path | None) -> object:
         """Changes when a file of the models that come into question does: opening checks each."""
         models = [self._default] if asked_for is None else [self._default, asked_for]
-        return [
-            (path, _stamp(path)) for model in models for path in (model, *sorted(model.glob("*")))
-        ]
+        try:
+            return [
+                (path, _stamp(path))
+                for model in models
+                for path in (model, *sorted(model.glob("*")))
+            ]
+        except OSError as failure:  # opening it will say so
+            return str(failure)
 
     def _take_up(self, model: ServedModel) -> None:
-        swapped = self.model is not None
+        before = self.model
+        swapped = before is not None and before.manifest.version != model.manifest.version
         self.model = model
         self.swaps += swapped
         log.info("model taken up", extra={"model": model.manifest.version, "swap": swapped})
