@@ -22,8 +22,9 @@ DAWDLING_SECONDS = 1.0
 RETURNING_SECONDS = 1.0
 """How long such an upload then waits for a place, before those that are still to be read."""
 
-BATCHES_A_CORE = 2
-"""Batches beyond that many are turned away: each may hold a file in memory while it waits."""
+BATCHES_A_CORE = 8
+"""Batches beyond that many are turned away. What they hold, and how many of their images are under
+way, is bounded for all together, so a slow one keeps few others out."""
 
 Answer = TypeVar("Answer")
 

@@ -258,6 +258,7 @@ def test_batches_are_bounded_and_leave_room_for_single_images(
         return screen(*arguments)
 
     monkeypatch.setattr(intake, "screen", wait_and_screen)
+    monkeypatch.setattr(capacity, "BATCHES_A_CORE", 2)
     client = start(cores=1, queue=4)
     files = part(NORMAL_LIKE) * 6
     try:
