@@ -186,6 +186,8 @@ class Results:
             for values in self._read():
                 if values.get("problem") not in PASSING:
                     file.write(self._text(values))
+            file.flush()
+            os.fsync(file.fileno())
         shutil.copymode(path, kept)
         kept.replace(path)
 
