@@ -85,7 +85,7 @@ def export(
             refusal=kept.refusal if kept else None,
             unfamiliar=kept.unfamiliar if kept else None,
             cost={"parameters": model.count_params(), "onnx_bytes": onnx.stat().st_size},
-            caveat=options.caveat,
+            caveat=options.caveat or _caveat(kept),
             images=options.report_images,
             samples=options.samples,
         )
@@ -133,6 +133,10 @@ def _decision(
         return Decision.of(kept)
     plain = OperatingPoint(threshold=0.5, rule="fixed=0.5", low=0.5, high=0.5)
     return Decision(heads, Calibration(), Calibration() if "viral" in heads else None, plain)
+
+
+def _caveat(kept: Manifest | None) -> str:
+    return str(kept.training.get("options", {}).get("caveat", "")) if kept else ""
 
 
 def _training(kept: Manifest | None, options: Options, calibrate_on: str | None) -> dict[str, Any]:

@@ -12,7 +12,8 @@ _AFTER_TRAINING = ("skimage", "nibabel", "nilearn", "tensorflow", "tf2onnx", "on
 
 
 def missing_packages() -> list[str]:
-    """Names of the packages that only the stages after training import, and that are not there."""
+    """Names of the packages that the stages after training import, and that are not there; training
+    itself needs TensorFlow only where that is Keras' backend."""
     return [name for name in _AFTER_TRAINING if find_spec(name) is None]
 
 

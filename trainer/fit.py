@@ -106,21 +106,17 @@ def fit(request: Request, run: RunFolder | None = None) -> Path:
     if missing := missing_packages():
         say(
             "Warning",
-            f"{', '.join(missing)} not installed: the run can train here, not publish. Install the "
-            "rest, or go on with --resume on a machine that has it",
+            f"{', '.join(missing)} not installed: the run cannot publish here. Install the rest, "
+            "or go on with --resume on a machine that has it",
         )
     prepared = prepare(request.data, request.work, request.options, request.test)
     resumed = run is not None
     run = run or RunFolder.create(request.work, {**request.state(), **_images(prepared)})
     _check_same_images(request, prepared, run)
     worked_on_it = run.state.get("revisions", [])
-    run.save(
-        **request.state(),
-        published=None,
-        revisions=list(dict.fromkeys([*worked_on_it, revision()])),
-    )
+    run.save(**request.state(), revisions=list(dict.fromkeys([*worked_on_it, revision()])))
     say("Run", f"{run.path}{' (resumed)' if resumed else ''}")
-    with _resumable(request):
+    with _resumable(request, run):
         fitted = _network(request, prepared, run)
 
         from trainer.publishing import conclude
@@ -152,7 +148,7 @@ def _images(prepared: Prepared) -> dict[str, str | None]:
 
 
 @contextmanager
-def _resumable(request: Request) -> Iterator[None]:
+def _resumable(request: Request, run: RunFolder) -> Iterator[None]:
     """Note on what stops the run, such as Ctrl-C, how to go on with it."""
     try:
         yield
@@ -161,7 +157,10 @@ def _resumable(request: Request) -> Iterator[None]:
     except BaseException as stop:
         elsewhere = request.work.resolve() != (request.models / ".trainer").resolve()
         work = f" --work {request.work}" if elsewhere else ""
-        stop.add_note(f"Go on with: python -m trainer fit --models {request.models}{work} --resume")
+        stop.add_note(
+            f"Go on with: python -m trainer fit --models {request.models}{work} --resume "
+            f"{run.path.name}"
+        )
         raise
 
 

@@ -35,7 +35,7 @@ class Recipe:
     # The network
     stem: int = knob(16, "channels", "width of the first convolution")
     stem_stride: int = knob(
-        3, "pixels, 2 to 4", "half the multiply-adds of 2, and no worse on validation"
+        3, "pixels, 2 to 4", "half the multiply-adds of 2, and no worse in runs of 8 epochs"
     )
     widths: str = knob(
         "24-48-80-152", "channels a stage", "four stages, each at half the size of the last"
