@@ -167,13 +167,18 @@ class CalmProtocol(HttpToolsProtocol):
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """The answer is sent; where the upload goes on regardless, it may not do so for long."""
+        """The answer is sent; where the upload goes on regardless, it may not do so for long.
+
+        The wait for the next headers begins anew, where some of them came meanwhile.
+        """
         answered = not self.pipeline
         super().on_response_complete()
         if self._ending and answered:
             self._ending()
         elif self._in_body:
             self._await(self._close)
+        elif self._in_head:  # while answers were waited for, it may not have been read
+            self._await(self._too_slow)
 
     def _decline_upgrade(self) -> None:
         """Goes on with HTTP/1.1, body included, where a client offers another protocol.
