@@ -5,15 +5,13 @@ upload. An upload that dawdles gives its place up to others: slow clients can ne
 """
 
 import asyncio
-import os
-import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager, suppress
-from queue import Empty, SimpleQueue
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
+from service.cores import one_core_each, settle_worker
 from service.problems import OVERLOADED, TOOK_TOO_LONG, Problem
 
 DAWDLING_SECONDS = 1.0
@@ -58,8 +56,8 @@ class Capacity:
         self._workers = ThreadPoolExecutor(
             cores,
             thread_name_prefix="screening",
-            initializer=_settle,
-            initargs=(_every_core(cores),),
+            initializer=settle_worker,
+            initargs=(one_core_each(cores),),
         )
 
     @property
@@ -159,29 +157,6 @@ class Capacity:
         finally:
             with self._lock:
                 self.running -= 1
-
-
-def _every_core(workers: int) -> "SimpleQueue[int]":
-    """The cores, one for each worker; none where the service has only a share of what there is."""
-    cores: SimpleQueue[int] = SimpleQueue()
-    if sys.platform == "linux" and len(allowed := os.sched_getaffinity(0)) == workers:
-        for core in sorted(allowed):
-            cores.put(core)
-    return cores
-
-
-def _settle(cores: "SimpleQueue[int]") -> None:
-    """Gives a worker thread a lower priority than the event loop, and a core of its own.
-
-    Refusals and probes must not wait for images. And a worker that the loop pushed aside would
-    move to the other worker's core, away from what its own holds in its caches.
-    """
-    if sys.platform == "linux":  # elsewhere, this would be the whole process
-        thread = threading.get_native_id()
-        with suppress(OSError):  # a sandbox may forbid it, which makes the thread no worse a worker
-            os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + 5)
-        with suppress(Empty, OSError):  # the cores may have become fewer
-            os.sched_setaffinity(thread, {cores.get_nowait()})
 
 
 class Place:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from service.cores import usable_cores
 from service.settings import Settings, SettingsInvalid, read_settings
 
 
@@ -97,18 +96,3 @@ def test_all_complaints_come_at_once_and_keys_are_not_shown(
 
 def test_every_setting_says_what_it_is() -> None:
     assert all(field.description for field in Settings.model_fields.values())
-
-
-def test_cores_are_counted_by_the_containers_quota(tmp_path: Path) -> None:
-    assert usable_cores(tmp_path) == len(os.sched_getaffinity(0))
-    (tmp_path / "cpu.max").write_text("max 100000\n")
-    assert usable_cores(tmp_path) == len(os.sched_getaffinity(0))
-    (tmp_path / "cpu.max").write_text("50000 100000\n")
-    assert usable_cores(tmp_path) == 1
-
-
-def test_cores_are_counted_by_the_older_quota_too(tmp_path: Path) -> None:
-    (tmp_path / "cpu").mkdir()
-    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("100000\n")
-    (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
-    assert usable_cores(tmp_path) == 1
