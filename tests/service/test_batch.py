@@ -58,6 +58,20 @@ def batch_under_way(client: httpx.Client, begun: bytes) -> Iterator[socket.socke
         yield connected
 
 
+def hold_up_screening(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, list[int]]:
+    """Has every image wait for an event; tells of each that is begun."""
+    free = threading.Event()
+    begun: list[int] = []
+
+    def wait_and_screen(*arguments: Any) -> Screening:
+        begun.append(1)
+        free.wait(30)
+        return screen(*arguments)
+
+    monkeypatch.setattr(intake, "screen", wait_and_screen)
+    return free, begun
+
+
 def slug(line: BatchLine) -> str | None:
     return line.problem.type.removeprefix(TYPE_PREFIX) if line.problem else None
 
@@ -170,15 +184,7 @@ def test_a_batch_that_falls_silent_is_cut_off(start: Start) -> None:
 def test_nothing_is_screened_for_a_caller_who_hung_up(
     start: Start, monkeypatch: pytest.MonkeyPatch, whole: bool
 ) -> None:
-    free = threading.Event()
-    screened: list[int] = []
-
-    def wait_and_screen(*arguments: Any) -> Screening:
-        screened.append(1)
-        free.wait(30)
-        return screen(*arguments)
-
-    monkeypatch.setattr(intake, "screen", wait_and_screen)
+    free, screened = hold_up_screening(monkeypatch)
     client = start(cores=1)
     body = part(NORMAL_LIKE) * 2 + (b"--b--\r\n" if whole else BOUNDARY)
     head = (
@@ -230,14 +236,8 @@ def test_a_caller_who_goes_between_two_lines_leaves_nothing_behind(
 def test_an_image_keeps_its_place_while_it_waits_and_is_worked_on(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    free = threading.Event()
-
-    def wait_and_screen(*arguments: Any) -> Screening:
-        free.wait(30)
-        return screen(*arguments)
-
+    free, _ = hold_up_screening(monkeypatch)
     monkeypatch.setattr(capacity, "DAWDLING_SECONDS", 0.05)
-    monkeypatch.setattr(intake, "screen", wait_and_screen)
     client = start(cores=1)
     try:
         with batch_under_way(client, part(NORMAL_LIKE) * 2 + BOUNDARY):
@@ -251,13 +251,7 @@ def test_an_image_keeps_its_place_while_it_waits_and_is_worked_on(
 def test_batches_are_bounded_and_leave_room_for_single_images(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    free = threading.Event()
-
-    def wait_and_screen(*arguments: Any) -> Screening:
-        free.wait(30)
-        return screen(*arguments)
-
-    monkeypatch.setattr(intake, "screen", wait_and_screen)
+    free, _ = hold_up_screening(monkeypatch)
     monkeypatch.setattr(capacity, "BATCHES_A_CORE", 2)
     client = start(cores=1, queue=4)
     files = part(NORMAL_LIKE) * 6

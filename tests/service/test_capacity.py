@@ -2,8 +2,6 @@
 
 import asyncio
 import gc
-import os
-import sys
 import threading
 import weakref
 from collections.abc import Awaitable, Callable, Iterator
@@ -35,13 +33,17 @@ def in_loop(test: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(run())
 
 
+async def take(capacity: Capacity, count: int, stack: AsyncExitStack) -> list[Place]:
+    """So many places, for as long as the stack is open."""
+    return [await stack.enter_async_context(capacity.place()) for _ in range(count)]
+
+
 def test_places_are_limited_and_come_free_again(capacity: Capacity) -> None:
     async def test() -> None:
         async with AsyncExitStack() as stack:
-            for _ in range(5):
-                await stack.enter_async_context(capacity.place())
+            await take(capacity, 5, stack)
             with pytest.raises(Problem) as full:
-                await stack.enter_async_context(capacity.place())
+                await take(capacity, 1, stack)
             assert full.value.kind is OVERLOADED
             assert int(full.value.headers["Retry-After"]) >= 1
         assert capacity.occupied == 0
@@ -60,8 +62,8 @@ def test_a_dawdling_upload_gives_its_place_up(
             await asyncio.sleep(0.1)
             assert capacity.occupied == 0
             async with AsyncExitStack() as others:
-                for _ in range(5):
-                    await (await others.enter_async_context(capacity.place())).arrived()
+                for place in await take(capacity, 5, others):
+                    await place.arrived()
                 with pytest.raises(Problem):
                     await slow.arrived()
             await slow.arrived()
@@ -82,14 +84,12 @@ def test_a_slow_upload_gets_the_next_place_before_those_still_to_be_read(
     async def test() -> None:
         async with capacity.place() as slow, AsyncExitStack() as others:
             await asyncio.sleep(0.1)
-            first = await others.enter_async_context(capacity.place())
-            for _ in range(4):
-                await others.enter_async_context(capacity.place())
+            first, *_ = await take(capacity, 5, others)
             arriving = asyncio.create_task(slow.arrived())
             await asyncio.sleep(0)
             first.leave()
             with pytest.raises(Problem):
-                await others.enter_async_context(capacity.place())
+                await take(capacity, 1, others)
             await arriving
             assert capacity.occupied == 5
 
@@ -209,43 +209,3 @@ def test_what_the_work_raises_comes_out(capacity: Capacity) -> None:
         assert capacity.running == 0
 
     in_loop(test)
-
-
-def cores_of_workers(count: int) -> list[set[int]]:
-    """The cores that each worker of a full house may use."""
-    capacity = Capacity(cores=count, queue=0)
-    together = threading.Barrier(count)
-
-    def work() -> set[int]:
-        together.wait(timeout=10)  # so that each is on a thread of its own
-        return os.sched_getaffinity(0)
-
-    async def run() -> list[set[int]]:
-        return await asyncio.gather(*(capacity.run(work, seconds=10) for _ in range(count)))
-
-    try:
-        return asyncio.run(run())
-    finally:
-        capacity.close()
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="threads have cores of their own on Linux only")
-def test_each_worker_keeps_a_core_where_the_service_has_them_all() -> None:
-    allowed = os.sched_getaffinity(0)
-    assert sorted(cores_of_workers(len(allowed)), key=min) == [{core} for core in sorted(allowed)]
-    assert os.sched_getaffinity(0) == allowed
-    if len(allowed) > 1:  # only a share of the machine: the system chooses, others want cores too
-        assert cores_of_workers(len(allowed) - 1) == [allowed] * (len(allowed) - 1)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="threads have priorities on Linux only")
-def test_a_system_that_forbids_priorities_and_cores_is_served_all_the_same(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def forbidden(*_: object) -> None:
-        raise PermissionError("not in this sandbox")
-
-    monkeypatch.setattr(os, "setpriority", forbidden)
-    monkeypatch.setattr(os, "sched_setaffinity", forbidden)
-    allowed = os.sched_getaffinity(0)
-    assert cores_of_workers(len(allowed)) == [allowed] * len(allowed)
