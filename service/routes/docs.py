@@ -1,17 +1,18 @@
 """The interactive documentation, from files of this machine: it opens without a network."""
 
 from importlib.resources import files
+from pathlib import Path
 from typing import Final
 
-from fastapi import APIRouter, Request, Response
-from starlette.responses import HTMLResponse
+from fastapi import APIRouter, Response
+from starlette.responses import FileResponse, HTMLResponse
 
 from service.problems import NOT_FOUND, Problem
 
 router = APIRouter(include_in_schema=False)
 
 # The package is used for Swagger UI's files only, at the version that understands OpenAPI 3.1.
-_FILES: Final = files("fastapi_offline") / "static"
+_FILES: Final = Path(str(files("fastapi_offline"))) / "static"
 _TYPES: Final = {
     "swagger-ui-bundle.js": "text/javascript",
     "swagger-ui.css": "text/css",
@@ -44,14 +45,14 @@ async def docs() -> HTMLResponse:
 
 
 @router.get("/docs/{name}")
-def docs_file(name: str, request: Request) -> Response:
+async def docs_file(name: str) -> Response:
     """One of the page's files."""
     if name == "start.js":
         return Response(_START, media_type="text/javascript")
     if name not in _TYPES:
         raise Problem(NOT_FOUND, "The documentation has no such file. It begins at /docs.")
-    return Response(
-        (_FILES / name).read_bytes(),
+    return FileResponse(
+        _FILES / name,
         media_type=_TYPES[name],
         headers={"Cache-Control": "public, max-age=86400"},
     )
