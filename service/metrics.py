@@ -56,7 +56,10 @@ class Metrics:
             stage: stages.labels(stage) for stage in ("read", *sorted(SCREENING_STAGES))
         }
         self._refusals = Counter(
-            "xray_refusals", "Images refused, by reason", ["reason"], registry=self._registry
+            "xray_refusals",
+            "Images refused, and batches refused whole, by reason",
+            ["reason"],
+            registry=self._registry,
         )
         self._screenings = Counter(
             "xray_screenings", "Images answered, by label", ["label"], registry=self._registry
@@ -94,7 +97,7 @@ class Metrics:
             self._screenings.labels(label).inc()
 
     def refused(self, reason: str) -> None:
-        """Counts one image that was not answered, by the slug of its problem."""
+        """Counts an image or a whole batch that was not answered, by the slug of its problem."""
         self._refusals.labels(reason).inc()
 
     def expose(self) -> bytes:

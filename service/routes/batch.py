@@ -9,7 +9,9 @@ from fastapi import APIRouter, Request, Response
 from starlette.types import Receive, Scope, Send
 
 from service.batch import Batch, Line
+from service.problems import Problem
 from service.reference import BATCH_PROBLEMS, batch_body, problem_answers
+from service.resources import resources
 
 router = APIRouter(tags=["screening"])
 
@@ -64,5 +66,9 @@ async def predict_batch(request: Request) -> Response:
     Send each image as a multipart field `file`. A file that is refused has its problem in its line;
     the others are answered all the same.
     """
-    lines = Batch(request).lines()
-    return LineByLine(await anext(lines), lines)
+    try:
+        lines = Batch(request).lines()
+        return LineByLine(await anext(lines), lines)
+    except Problem as problem:
+        resources(request).metrics.refused(problem.kind.slug)
+        raise

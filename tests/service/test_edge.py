@@ -179,6 +179,7 @@ def test_metrics_count_outcomes_stages_and_refusals(start: Start) -> None:
         client.post("/predict", content=content)
     client.post("/predict", content=bytes(90_000))
     client.post("/predict/batch", files=[("file", b"text"), ("file", bytes(60_000))])
+    client.post("/predict/batch", content=b"no form")
     client.get("/a-path-of-many")
     text = client.get("/metrics").text
     for line in (
@@ -187,6 +188,7 @@ def test_metrics_count_outcomes_stages_and_refusals(start: Start) -> None:
         'xray_requests_total{outcome="not-found",route="other"} 1.0',
         'xray_refusals_total{reason="unsupported-format"} 2.0',
         'xray_refusals_total{reason="upload-too-large"} 2.0',
+        'xray_refusals_total{reason="malformed-upload"} 1.0',
         'xray_screenings_total{label="PNEUMONIA"} 2.0',
         'xray_stage_seconds_count{stage="infer"} 3.0',
         'xray_stage_seconds_count{stage="read"} 5.0',
