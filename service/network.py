@@ -1,6 +1,7 @@
 """The network as ONNX Runtime runs it: a batch of images in, named outputs out."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -43,11 +44,12 @@ class Network(Protocol):
 class OnnxNetwork:
     """An exported network. One pass runs on one core: the service runs several at once."""
 
-    def __init__(self, graph: bytes) -> None:
+    def __init__(self, graph: Path) -> None:
         """Loads the network.
 
         Args:
-            graph: The content of a bundle's `model.onnx`.
+            graph: A bundle's `model.onnx`. ONNX Runtime keeps its content if it is given that, all
+                of the weights once more, for as long as the network is.
 
         Raises:
             NetworkInvalid: ONNX Runtime does not load it, or it has no output `logits`.

@@ -39,6 +39,7 @@ def load_bundle(path: Path) -> ServedModel:
         NetworkInvalid: Its network does not run, or answers nonsense.
     """
     bundle = open_bundle(path)
-    network = OnnxNetwork(bundle.read(NETWORK_FILE))
+    network = OnnxNetwork(bundle.file(NETWORK_FILE))
+    bundle.read(NETWORK_FILE)  # checks it: a file changed since it was verified is not served
     warm_up(network, len(bundle.manifest.heads), bundle.manifest.heatmap)
     return ServedModel(network, bundle.manifest, bundle.manifest.files[NETWORK_FILE], path)

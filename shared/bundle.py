@@ -69,7 +69,7 @@ class Bundle:
     def read(self, name: str) -> bytes:
         """Read one of the bundle's files, and check it once more.
 
-        What is loaded is then what was checked, even if the file changes on the disk meanwhile.
+        It may have changed on the disk since the bundle was opened.
 
         Raises:
             BundleInvalid: The bundle has no such file, or it does not match its hash.

@@ -19,7 +19,7 @@ from shared.preprocessing import preprocess
 
 def work(bundle: str, image: str, seconds: float) -> list[float]:
     """Works for so many seconds on one core; returns the seconds that each image took."""
-    network = OnnxNetwork((Path(bundle) / "model.onnx").read_bytes())
+    network = OnnxNetwork(Path(bundle) / "model.onnx")
     data = Path(image).read_bytes()
     for _ in range(5):
         network(preprocess(decode(data)))
