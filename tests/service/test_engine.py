@@ -2,7 +2,9 @@
 
 import io
 import json
+import os
 import shutil
+import sys
 import threading
 import time
 import weakref
@@ -12,9 +14,11 @@ import onnx
 import pytest
 
 from service import engine as module
+from service import served
 from service.engine import Engine
+from service.network import OnnxNetwork
 from service.served import ServedModel, load_bundle
-from shared.bundle import BundleInvalid
+from shared.bundle import BundleInvalid, open_bundle, publish
 from shared.manifest import Draft
 from tests.service.conftest import Start, wait_until
 from tests.service.tiny_bundle import NORMAL_LIKE, publish_tiny, tiny_draft, tiny_network
@@ -64,6 +68,25 @@ def test_a_flipped_byte_is_never_served(models: Path, engine: Engine, file: str)
     assert version(engine) == good
     assert engine.refused == 1
     assert engine.complaint
+
+
+def test_a_network_that_changes_while_it_is_loaded_is_never_served(
+    models: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody copies another bundle over this one."""
+    good = version(engine)
+    publish_tiny(models, tiny_draft(threshold=0.3))
+
+    class Changing(OnnxNetwork):
+        def __init__(self, graph: Path) -> None:
+            graph.write_bytes(tiny_network(not_a_number=True))
+            super().__init__(graph)
+            graph.write_bytes(tiny_network(not_a_number=True))
+
+    monkeypatch.setattr(served, "OnnxNetwork", Changing)
+    engine.look()
+    assert version(engine) == good
+    assert "model.onnx" in (engine.complaint or "")
 
 
 def test_a_network_that_answers_nan_is_never_served(models: Path, engine: Engine) -> None:
@@ -147,6 +170,32 @@ def test_a_bundle_that_could_not_be_read_is_tried_again_later(
     assert engine.complaint is None
 
 
+def test_the_same_bundle_taken_up_again_is_no_swap(models: Path, engine: Engine) -> None:
+    before = engine.model
+    os.utime(models / version(engine) / "model.onnx")
+    engine.look()
+    assert engine.model is not before
+    assert engine.swaps == 0
+
+
+def test_a_drive_that_fails_takes_no_model_away(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("input/output error")
+
+    before = version(engine)
+    with monkeypatch.context() as failing:
+        failing.setattr(Path, "glob", fail)
+        failing.setattr(module, "load_bundle", fail)
+        engine.look()
+    assert version(engine) == before
+    assert engine.complaint == "input/output error"
+    engine.look()
+    assert version(engine) == before
+    assert engine.complaint is None
+
+
 def test_a_damaged_bundle_is_refused_once(
     models: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,6 +275,28 @@ def test_the_network_before_a_swap_is_freed(models: Path, engine: Engine) -> Non
     engine.look()
     assert engine.swaps == 1
     assert old() is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="resident memory is read from /proc")
+def test_ten_swaps_leave_memory_where_it_was(tmp_path: Path) -> None:
+    """With the network that ships: it takes some 30 MB."""
+    shipped = open_bundle(module.DEFAULT_BUNDLE)
+
+    def write(folder: Path) -> Draft:
+        shutil.copy(shipped.file("model.onnx"), folder)
+        draft = shipped.manifest.model_dump(include=set(Draft.model_fields))
+        return Draft.model_validate(draft)
+
+    engine = Engine(tmp_path)
+    resident = []
+    for _ in range(12):
+        new = publish(tmp_path, write)
+        engine.look()
+        assert version(engine) == new.name
+        status = Path("/proc/self/status").read_text()
+        resident.append(int(status.split("VmRSS:")[1].split()[0]) / 1000)
+    assert engine.swaps == 11
+    assert resident[-1] - resident[1] < 15, f"MB after each: {resident}"
 
 
 def test_ten_swaps_in_a_row_fail_no_request(models: Path, start: Start) -> None:
