@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 MIB = 1024 * 1024
 FORM_OVERHEAD = 16 * 1024
 """Bytes that a form may add to its file: boundaries, headers, a key."""
+_BESIDE = MIB
+"""Bytes that may be in memory beside a file: its form, and in a batch what comes after it."""
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Words = Annotated[tuple[str, ...], NoDecode]
@@ -64,7 +66,7 @@ class Settings(BaseSettings):
     )
     batch_files: int = Field(64, ge=1, le=1000, description="files in one batch")
     body_budget: ByteSize = Field(
-        ByteSize(24 * MIB), ge=1024, description="bytes of uploads held in memory, all together"
+        ByteSize(20 * MIB), ge=1024, description="bytes of uploads held in memory, all together"
     )
     decoded_budget: ByteSize = Field(
         ByteSize(128 * MIB), ge=MIB, description="bytes that decoding may take, all together"
@@ -160,11 +162,11 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
 
 def _conflicts(settings: Settings) -> list[str]:
     """What is wrong with settings that are right one by one."""
-    needed = settings.body_limit + FORM_OVERHEAD
+    needed = settings.body_limit + _BESIDE
     if settings.body_budget >= needed:
         return []
     return [
         f"XRAY_BODY_BUDGET: {settings.body_budget} bytes have no room for one upload of "
-        f"XRAY_BODY_LIMIT ({settings.body_limit} bytes, and a form around it); set it to {needed} "
+        f"XRAY_BODY_LIMIT ({settings.body_limit} bytes) and what comes with it; set it to {needed} "
         "or more, or the limit lower"
     ]

@@ -156,6 +156,12 @@ def test_a_file_larger_than_the_memory_for_uploads_is_one_bad_line(start: Start)
     assert [slug(line) for line in send(client, *files)] == [None, "upload-too-large", None]
 
 
+def test_files_at_the_limit_pass_through_the_least_memory_that_may_be_set(start: Start) -> None:
+    client = start(body_budget=2**21, body_limit=2**20, answer_seconds=5)
+    padded = PNEUMONIA_LIKE + bytes(2**20 - len(PNEUMONIA_LIKE))
+    assert [slug(line) for line in send(client, *[padded] * 4)] == [None] * 4
+
+
 def test_what_is_dropped_of_a_batch_holds_no_memory(start: Start) -> None:
     """A file that is too large, and what comes after the form's end."""
     client = start(body_limit=50_000, body_budget=1_000_000)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from service.settings import Settings, SettingsInvalid, read_settings
+from service.settings import FORM_OVERHEAD, Settings, SettingsInvalid, read_settings
 
 
 @pytest.fixture(autouse=True)
@@ -76,6 +76,9 @@ def test_an_empty_value_is_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_memory_that_no_upload_fits_in_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XRAY_BODY_LIMIT", "44MiB")
     with pytest.raises(SettingsInvalid, match="XRAY_BODY_BUDGET"):
+        read_settings()
+    monkeypatch.setenv("XRAY_BODY_BUDGET", str(44 * 2**20 + FORM_OVERHEAD))
+    with pytest.raises(SettingsInvalid, match=f"set it to {45 * 2**20} or more"):
         read_settings()
     monkeypatch.setenv("XRAY_BODY_BUDGET", "45MiB")
     assert read_settings().body_limit == 44 * 2**20
