@@ -140,20 +140,17 @@ def _caveat(kept: Manifest | None) -> str:
 
 
 def _training(kept: Manifest | None, options: Options, calibrate_on: str | None) -> dict[str, Any]:
-    """How the network came about, with what decided anew, if anything did."""
+    """How the network came about, with what was decided and said anew, if anything was."""
     found: dict[str, Any] = (
         {"exported_from": "a Keras .h5", "versions": versions(), "revisions": [revision()]}
         if kept is None
         else kept.training
     )
-    if calibrate_on is None:
-        return found
-    now = {name: getattr(options, name) for name in DECIDING}
-    return {
-        **found,
-        "options": {**found.get("options", {}), **now},
-        "calibrated_on": calibrate_on,
-    }
+    now: dict[str, Any] = {"caveat": options.caveat} if options.caveat else {}
+    if calibrate_on is not None:
+        now |= {name: getattr(options, name) for name in DECIDING}
+        found = {**found, "calibrated_on": calibrate_on}
+    return {**found, "options": {**found.get("options", {}), **now}}
 
 
 def _measured(

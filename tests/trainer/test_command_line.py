@@ -408,6 +408,19 @@ class TestExport:
             assert part in card
         assert manifest.metrics["roc_auc"].value == pytest.approx(before.metrics["roc_auc"].value)
 
+    def test_a_caveat_stays_with_a_network(self, tiny_run: TinyRun, tmp_path: Path) -> None:
+        h5 = tiny_run.bundle.file("model.h5")
+        for name, more in (("said", ("--caveat", "Looked at twice.")), ("kept", ())):
+            done = trainer(
+                *("export", h5, "--models", tmp_path / name, *more),
+                *("--data", tiny_run.data, "--resamples", "20"),
+            )
+            assert done.returncode == 0, done.stderr
+            path = current(tmp_path / name)
+            assert path is not None
+            assert "**Looked at twice.**" in (path / "MODEL_CARD.md").read_text()
+            h5 = path / "model.h5"
+
     def test_bare_network_gets_threshold_one_half_or_a_calibrated_one(
         self, tiny_run: TinyRun, tmp_path: Path
     ) -> None:

@@ -209,7 +209,8 @@ def test_stopped_twice_and_resumed_equals_unbroken(tiny_run: TinyRun, tmp_path: 
         first.send_signal(signal.SIGINT)
         _, errors = first.communicate(timeout=120)
     assert first.returncode == 130, errors
-    assert f"--models {models} --resume" in errors
+    [run] = runs.iterdir()
+    assert f"--models {models} --resume {run.name}" in errors
     assert "Traceback" not in errors
     assert current(models) is None
 
