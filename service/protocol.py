@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Final, cast
 
@@ -106,8 +107,11 @@ class CalmProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._decline_upgrade()
-            self.data_received(data[upgrade.args[0] :])
+            with suppress(httptools.HttpParserError):
+                self._decline_upgrade()
+                self.data_received(data[upgrade.args[0] :])
+                return
+            self.send_400_response("What arrived is not HTTP.")
             return
         except httptools.HttpParserError:
             self.send_400_response("What arrived is not HTTP.")
@@ -175,7 +179,7 @@ class CalmProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if self._ending and answered:
             self._ending()
-        elif self._in_body:
+        elif self._in_body and answered:  # else the upload is the next request's
             self._await(self._close)
         elif self._in_head:  # while answers were waited for, it may not have been read
             self._await(self._too_slow)

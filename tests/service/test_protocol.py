@@ -411,3 +411,26 @@ def test_headers_are_not_held_to_be_as_long_as_the_body_before_them(
         connected.sendall(ALIVE[begin:])
         received += answers(connected, 1, b"alive")
     assert statuses(received) == [415, 200]
+
+
+def test_an_upload_behind_another_request_may_take_its_time(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen_slowly(monkeypatch)
+    with connection(start(header_seconds=0.3)) as connected:
+        connected.sendall(SCREEN + SCREEN[:-200])
+        received = answers(connected, 1, b'"request_id"')
+        for byte in range(-200, 0, 20):
+            time.sleep(0.1)
+            connected.sendall(SCREEN[byte : byte + 20 or None])
+        received += answers(connected, 1, b'"request_id"')
+    assert statuses(received) == [200, 200]
+
+
+def test_a_bad_request_that_offers_another_protocol_is_refused_like_others(
+    client: httpx.Client,
+) -> None:
+    bad = b"GET /livez HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n"
+    with connection(client) as connected:
+        connected.sendall(bad + b"Connection: upgrade\r\nUpgrade: h2c\r\n\r\n")
+        assert slug(answer(connected)) == "malformed-request"
