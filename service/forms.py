@@ -59,6 +59,8 @@ class FormReader:
                 f"library set that header. {_WHAT_TO_DO}",
             )
         self._limit = part_limit
+        self._delimiter = b"\r\n--" + boundary  # may not stand in a part (RFC 2046, 5.1.1)
+        self._delimiters = 0
         self._most = most_parts
         self._begun = 0
         self.kept = 0
@@ -97,6 +99,9 @@ class FormReader:
         Raises:
             Problem: `malformed-upload`.
         """
+        self._delimiters += chunk.count(self._delimiter)
+        if self._delimiters > 2 * self._most:  # each costs the parser far more than other bytes
+            raise _malformed("its boundary stands in its content")
         try:
             self._parser.write(chunk)
         except FormParserError as error:
