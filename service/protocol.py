@@ -101,7 +101,6 @@ class CalmProtocol(HttpToolsProtocol):
         """Bytes arrived."""
         if self._ending:
             return
-        self._unset_keepalive_if_required()
         self._since_body += len(data)
         self._elsewhere = 0
         try:
@@ -116,6 +115,8 @@ class CalmProtocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             self.send_400_response("What arrived is not HTTP.")
             return
+        if self._in_head or self._in_body or not self.cycle.response_complete:
+            self._unset_keepalive_if_required()  # not for a stray line end, which begins nothing
         if self._in_head and not self.transport.is_closing():
             self._head_bytes += max(1, len(data) - self._elsewhere)
             if self._head_bytes > HEADERS_LIMIT:

@@ -164,6 +164,16 @@ def test_an_idle_connection_is_kept_then_closed(start: Start) -> None:
         assert time.monotonic() - begun > 0.5
 
 
+def test_a_stray_line_end_keeps_no_connection(start: Start) -> None:
+    """Some clients send one after a body (RFC 9112, section 2.2)."""
+    with connection(start(keep_alive_seconds=1)) as connected:
+        connected.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        received = connected.recv(65536)
+        connected.sendall(b"\r\n")
+        connected.settimeout(10)
+        assert b"alive" in received + answer(connected)
+
+
 def test_an_upload_of_a_byte_now_and_then_is_cut_off(start: Start) -> None:
     client = start(upload_grace_seconds=0.3)
     with connection(client) as connected:
