@@ -8,8 +8,13 @@ from typing import Final, cast
 
 import httptools
 from starlette.types import Scope
+from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from service.edge import SECURITY_HEADERS, note
 from service.metrics import Metrics
@@ -77,6 +82,8 @@ class CalmProtocol(HttpToolsProtocol):
     """Bytes of the piece at hand that are known not to be of the headers that come in."""
     _since_body = 0
     _again = False
+    _answering: RequestResponseCycle | None = None
+    """The latest request that was handed to the application; those behind it wait."""
     _ending: Callable[[], None] | None = None
     """What is done once all that came before is answered; from then on nothing more is read."""
 
@@ -95,7 +102,15 @@ class CalmProtocol(HttpToolsProtocol):
         """The connection is gone."""
         self._deadline.cancel()
         self.resume_writing()
+        self.pipeline.clear()
+        if self._answering is not None:  # uvicorn tells the latest request alone
+            self._answering.disconnected = not self._answering.response_complete
+            self._answering.message_event.set()
         super().connection_lost(exc)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
 
     def data_received(self, data: bytes) -> None:
         """Bytes arrived."""

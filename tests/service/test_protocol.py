@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import socket
+import struct
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -444,3 +445,27 @@ def test_a_bad_request_that_offers_another_protocol_is_refused_like_others(
     with connection(client) as connected:
         connected.sendall(bad + b"Connection: upgrade\r\nUpgrade: h2c\r\n\r\n")
         assert slug(answer(connected)) == "malformed-request"
+
+
+def test_a_batch_whose_caller_hangs_up_ends_though_a_request_waits_behind_it(
+    start: Start, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
+) -> None:
+    screened: list[float] = []
+
+    def slowly(*arguments: Any) -> Screening:
+        screened.append(time.monotonic())
+        time.sleep(0.2)
+        return screen(*arguments)
+
+    monkeypatch.setattr(intake, "screen", slowly)
+    part = b'--b\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n'
+    body = (part + NORMAL_LIKE + b"\r\n") * 20 + b"--b--\r\n"
+    head = b"POST /predict/batch HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n" % len(body)
+    form = b"Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+    with connection(start(cores=1)) as connected:
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connected.sendall(head + form + body + ALIVE)
+        wait_until(lambda: bool(screened))
+    wait_until(lambda: '"client-gone"' in log.getvalue())
+    assert len(screened) < 20
+    assert "request failed" not in log.getvalue()
