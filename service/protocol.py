@@ -287,7 +287,7 @@ class CalmProtocol(HttpToolsProtocol):
             self.transport.write(
                 b"".join([STATUS_LINE[status], *head, b"\r\n", bytes(response.body)])
             )
-            if self.cycle is None or self.cycle.scope is not scope:  # else the edge notes it
+            if self._answering is None or self._answering.scope is not scope:  # else the edge does
                 seconds = self.loop.time() - self._begun
                 note(self.metrics, observation, "other", scope.get("method"), status, seconds)
         self._close()

@@ -447,6 +447,18 @@ def test_a_bad_request_that_offers_another_protocol_is_refused_like_others(
         assert slug(answer(connected)) == "malformed-request"
 
 
+def test_a_bad_request_behind_another_is_logged_once(
+    start: Start, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
+) -> None:
+    screen_slowly(monkeypatch)
+    bad = HEAD + b"X-Request-ID: bad\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
+    with connection(start()) as connected:
+        connected.sendall(SCREEN + bad)
+        assert statuses(answer(connected)) == [200, 400]
+    wait_until(lambda: '"bad"' in log.getvalue())
+    assert log.getvalue().count('"request_id": "bad"') == 1
+
+
 def test_a_batch_whose_caller_hangs_up_ends_though_a_request_waits_behind_it(
     start: Start, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
 ) -> None:
