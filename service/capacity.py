@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 from service.cores import one_core_each, settle_worker
-from service.problems import OVERLOADED, TOOK_TOO_LONG, Problem
+from service.problems import TOOK_TOO_LONG, Problem, overloaded
 
 DAWDLING_SECONDS = 1.0
 """An upload that takes longer than this gives its place up, and asks again when it is whole."""
@@ -91,13 +91,7 @@ class Capacity:
         """
         most = BATCHES_A_CORE * self.cores
         if self._batches >= most:
-            raise Problem(
-                OVERLOADED,
-                f"{most} batches are under way, which is all that is accepted at once. Nothing is "
-                "wrong with the request: send it again after the number of seconds that "
-                "Retry-After gives.",
-                {"Retry-After": "5"},
-            )
+            raise overloaded(f"{most} batches are under way, which is all that may be.", 5)
         self._batches += 1
         try:
             yield
@@ -192,11 +186,6 @@ class Place:
             async with asyncio.timeout(seconds):
                 await self._capacity.places.acquire()
         except TimeoutError:
-            raise Problem(
-                OVERLOADED,
-                f"All {self._capacity.limit} places are taken. Nothing is wrong with the request: "
-                "send it again after the number of seconds that Retry-After gives.",
-                {"Retry-After": "1"},
-            ) from None
+            raise overloaded(f"All {self._capacity.limit} places are taken.") from None
         self._counted = True
         self._capacity.occupied += 1

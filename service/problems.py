@@ -243,6 +243,21 @@ def refused(refusal: ImageRefused, advice: str = "") -> Problem:
     return Problem(_REFUSALS[refusal.reason], f"{refusal.detail} {advice}".rstrip())
 
 
+def overloaded(why: str, seconds: int = 1) -> Problem:
+    """The problem that there is no room for a request now, which is not its caller's fault.
+
+    Args:
+        why: What there is too much of.
+        seconds: After how many it is worth trying again.
+    """
+    return Problem(
+        OVERLOADED,
+        f"{why} Nothing is wrong with the request: send it again after the number of seconds that "
+        "Retry-After gives.",
+        {"Retry-After": str(seconds)},
+    )
+
+
 def describe(problem: Problem, instance: str, request_id: str) -> dict[str, Any]:
     """The members of a problem's JSON object (RFC 9457, section 3.1, and `request_id`).
 

@@ -25,7 +25,7 @@ from service.overlay import (
     draw_overlay,
     overlay_size,
 )
-from service.problems import IMAGE_TOO_COSTLY, NOT_A_CHEST_XRAY, OVERLOADED, Problem, refused
+from service.problems import IMAGE_TOO_COSTLY, NOT_A_CHEST_XRAY, Problem, overloaded, refused
 from service.served import ServedModel
 from shared.decoding import ImageRefused, OpenedImage, open_image
 from shared.labels import BACTERIAL, NORMAL, PNEUMONIA, VIRAL
@@ -226,12 +226,7 @@ def _share(image: OpenedImage, budget: ByteBudget, until: float) -> Iterator[Non
             "pixels wide is plenty.",
         )
     if not budget.try_take(image.decoded_bytes, until - perf_counter()):
-        raise Problem(
-            OVERLOADED,
-            "Other images that are decoded took all the memory for too long. Nothing is wrong with "
-            "the request: send it again after the number of seconds that Retry-After gives.",
-            {"Retry-After": "1"},
-        )
+        raise overloaded("Other images that are decoded took all the memory for too long.")
     large = image.decoded_bytes > _LARGE
     if large:  # what the workers keep for ordinary images is needed now
         return_free_memory()

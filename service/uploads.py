@@ -14,12 +14,7 @@ from starlette.types import Message
 from service.budget import ByteBudget
 from service.capacity import ClientGone
 from service.observation import observed
-from service.problems import (
-    OVERLOADED,
-    UPLOAD_TOO_LARGE,
-    UPLOAD_TOO_SLOW,
-    Problem,
-)
+from service.problems import UPLOAD_TOO_LARGE, UPLOAD_TOO_SLOW, Problem, overloaded
 from service.settings import Settings
 
 _PAUSE: Final = 0.02
@@ -160,12 +155,7 @@ class Upload:
             return
         if self._files > 1 and await self._wait_for_memory(amount):
             return
-        raise Problem(
-            OVERLOADED,
-            "Too many uploads are in memory at this moment. Nothing is wrong with the request: "
-            "send it again after the number of seconds that Retry-After gives.",
-            {"Retry-After": "1"},
-        )
+        raise overloaded("Too many uploads are in memory at this moment.")
 
     async def _wait_for_memory(self, amount: int) -> bool:
         """Waits while something comes free: of this upload's own files, or of others.
