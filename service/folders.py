@@ -18,6 +18,7 @@ from tqdm import tqdm
 from service.budget import ByteBudget
 from service.engine import Engine
 from service.memory import keep_small_blocks
+from service.network_input import DecodingMemory
 from service.problems import INTERNAL, UPLOAD_TOO_LARGE, Problem
 from service.results import UNREADABLE, Results, ResultsInvalid, Row
 from service.screening import screen
@@ -123,7 +124,7 @@ def _row(path: Path, model: ServedModel, budget: ByteBudget, limit: int) -> Row:
                 UPLOAD_TOO_LARGE,
                 f"The file has {size / 1e6:.1f} MB; accepted are {limit / 1e6:.1f} MB.",
             )
-        return Row.of(str(path), screen(model, path.read_bytes(), budget))
+        return Row.of(str(path), screen(model, path.read_bytes(), DecodingMemory(budget)))
     except Problem as problem:
         return Row.refused(str(path), problem.kind.slug, problem.detail, model)
     except OSError as error:

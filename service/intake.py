@@ -1,6 +1,7 @@
 """A request's image, from the first byte of the upload to its screening. Every route comes here."""
 
 from collections.abc import Awaitable, Callable
+from threading import Event
 from time import perf_counter
 from typing import Final
 
@@ -8,6 +9,7 @@ from starlette.requests import Request
 
 from service.forms import FormReader, Part
 from service.keys import HEADER
+from service.network_input import DecodingMemory
 from service.observation import observed
 from service.overlay import Drawing
 from service.problems import (
@@ -83,19 +85,22 @@ async def screen_bytes(
         image: The file's bytes.
         stages: Receives the seconds that `queue`, `decode` and `infer` took.
         drawing: What to draw of the evidence, if anything.
-        hang_up: Returns when the caller has gone: work that did not start is dropped then.
+        hang_up: Returns when the caller has gone: work that did not start, or waits for
+            memory, is dropped then.
 
     Raises:
         ClientGone: The caller hung up.
         Problem: The image is refused, or the answer takes too long.
     """
     submitted = perf_counter()
+    ended = Event()
     taken: dict[str, float] = {}  # the worker's own: it may go on after a caller was told to go
 
     def work() -> Screening:
         taken["queue"] = perf_counter() - submitted
         patience = shared.settings.answer_seconds / 2 - taken["queue"]  # the rest is for the work
-        return screen(shared.model(), image, shared.decoded, drawing, patience, taken)
+        memory = DecodingMemory(shared.decoded, patience, lambda: not ended.is_set())
+        return screen(shared.model(), image, memory, drawing, taken)
 
     label = None
     try:
@@ -103,6 +108,7 @@ async def screen_bytes(
         label = screening.label
         return screening
     finally:
+        ended.set()
         stages.update(taken)
         shared.metrics.screened(stages, label)
 

@@ -4,42 +4,28 @@ Every door of the service leads here: `POST /predict`, the batch, the page, the 
 """
 
 import math
-from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager
+from collections.abc import MutableMapping
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from service.budget import ByteBudget
-from service.memory import return_free_memory
 from service.network import NetworkInvalid, Outputs
-from service.overlay import (
-    Drawing,
-    Overlay,
-    draw_background,
-    draw_layer,
-    draw_overlay,
-    overlay_size,
-)
-from service.problems import IMAGE_TOO_COSTLY, NOT_A_CHEST_XRAY, Problem, overloaded, refused
+from service.network_input import DecodingMemory, network_input
+from service.overlay import Drawing, Overlay, draw_layer, draw_overlay
+from service.problems import NOT_A_CHEST_XRAY, Problem, refused
 from service.served import ServedModel
-from shared.decoding import ImageRefused, OpenedImage, open_image
+from shared.decoding import ImageRefused
 from shared.labels import BACTERIAL, NORMAL, PNEUMONIA, VIRAL
 from shared.manifest import CHEST_XRAY_HEAD, PNEUMONIA_HEAD, VIRAL_HEAD, Calibration, Manifest
-from shared.preprocessing import preprocess
 
 UNFAMILIAR: Final = (
     "unfamiliar_image",
     "The image differs from those that the model learned from: the answer is less reliable than "
     "usual. Have a person look at it.",
 )
-_SHORTEST_SIDE: Final = 448
-_LARGE: Final = 32 * 1024 * 1024
-"""Bytes of decoding from which on giving free memory back is worth the milliseconds it takes."""
 _DIGITS: Final = 6
 """Probabilities are rounded before they are compared: what a caller sees explains the label."""
 
@@ -81,9 +67,8 @@ class Screening:
 def screen(
     model: ServedModel,
     data: bytes,
-    budget: ByteBudget,
+    memory: DecodingMemory,
     drawing: Drawing | None = None,
-    patience: float = 3600,
     stages: MutableMapping[str, float] | None = None,
 ) -> Screening:
     """Screens one image. Blocks; safe to call from several threads at once.
@@ -91,22 +76,21 @@ def screen(
     Args:
         model: What to compute the answer with.
         data: The file's bytes.
-        budget: The memory that decoding may take, shared by all that decode at the same time.
+        memory: What decoding may take.
         drawing: What to draw of the evidence, if anything.
-        patience: Seconds from now in which memory for decoding is waited for.
         stages: Receives the seconds that `decode` and `infer` took.
 
     Raises:
+        CancelledError: Nobody waits for the answer any more.
         Problem: The image is refused: what was received, what is accepted, and what to do. Or
             `overloaded`: there was no memory for it in time.
         NetworkInvalid: The network answered with numbers that are not finite.
     """
     stages = {} if stages is None else stages
     start = perf_counter()
-    until = start + patience
     drawing = drawing if model.manifest.heatmap else None
     try:
-        batch, background = _decode(data, drawing is Drawing.OVERLAY, budget, until)
+        batch, background = network_input(data, memory, drawing is Drawing.OVERLAY)
     except ImageRefused as refusal:
         raise refused(refusal) from None
     finally:
@@ -181,58 +165,3 @@ def _calibrated(logit: float, calibration: Calibration) -> float:
     """Platt scaling: sigmoid(logit / temperature + bias), without overflow."""
     scaled = logit / calibration.temperature + calibration.bias
     return 0.5 * (1 + math.tanh(scaled / 2))
-
-
-def _decode(
-    data: bytes, overlaid: bool, budget: ByteBudget, until: float
-) -> tuple[NDArray[np.float32], Image.Image | None]:
-    """The network's input, and the image at its overlay's size where one is to be drawn.
-
-    Of the pixels themselves nothing is left when the memory for them is given back. An image that
-    was decoded smaller than its overlay is decoded again.
-    """
-    image = open_image(data, _SHORTEST_SIDE)
-    with _share(image, budget, until):
-        batch, size, background = _prepare(image, overlaid)
-    if overlaid and background is None:
-        image = open_image(data, min(size))
-        with _share(image, budget, until):
-            background = draw_background(image.decode(), size)
-    return batch, background
-
-
-def _prepare(
-    image: OpenedImage, overlaid: bool
-) -> tuple[NDArray[np.float32], tuple[int, int], Image.Image | None]:
-    """The network's input, the overlay's size, and the image at that if it has the pixels."""
-    grey = image.decode()
-    width, height = image.width, image.height
-    if (grey.shape[1] < grey.shape[0]) != (width < height):  # stored lying on its side
-        width, height = height, width
-    size = overlay_size(width, height)
-    enough = grey.shape[1] >= size[0] and grey.shape[0] >= size[1]
-    return preprocess(grey), size, draw_background(grey, size) if overlaid and enough else None
-
-
-@contextmanager
-def _share(image: OpenedImage, budget: ByteBudget, until: float) -> Iterator[None]:
-    """Holds the memory that decoding takes, waiting for its turn where that is needed."""
-    if image.decoded_bytes > budget.total:
-        raise Problem(
-            IMAGE_TOO_COSTLY,
-            f"Decoding this {image.format} image ({image.width} × {image.height}, {image.mode}) "
-            f"takes about {image.decoded_bytes / 1e6:.0f} MB of memory; accepted are "
-            f"{budget.total / 1e6:.0f} MB. Export it as an ordinary JPEG, or smaller: about 2000 "
-            "pixels wide is plenty.",
-        )
-    if not budget.try_take(image.decoded_bytes, until - perf_counter()):
-        raise overloaded("Other images that are decoded took all the memory for too long.")
-    large = image.decoded_bytes > _LARGE
-    if large:  # what the workers keep for ordinary images is needed now
-        return_free_memory()
-    try:
-        yield
-    finally:
-        budget.give_back(image.decoded_bytes)
-        if large:
-            return_free_memory()

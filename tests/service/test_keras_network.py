@@ -10,6 +10,7 @@ from service.budget import ByteBudget
 from service.engine import Engine
 from service.keras_network import KerasNetwork, load_keras_model
 from service.network import NetworkInvalid
+from service.network_input import DecodingMemory
 from service.screening import screen
 from tests.service.tiny_bundle import NORMAL_LIKE, PNEUMONIA_LIKE
 
@@ -38,7 +39,9 @@ def test_a_foreign_model_is_served_and_says_what_it_lacks(
     tmp_path: Path, channels: int, outputs: int
 ) -> None:
     model = load_keras_model(save(tmp_path / "foreign.h5", channels, outputs))
-    pneumonia, normal = (screen(model, image, BUDGET) for image in (PNEUMONIA_LIKE, NORMAL_LIKE))
+    pneumonia, normal = (
+        screen(model, image, DecodingMemory(BUDGET)) for image in (PNEUMONIA_LIKE, NORMAL_LIKE)
+    )
     assert (pneumonia.label, normal.label) == ("PNEUMONIA", "NORMAL")
     assert pneumonia.threshold == 0.5
     assert pneumonia.causes is None

@@ -5,6 +5,7 @@ import io
 import json
 import socket
 import struct
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -15,8 +16,10 @@ from starlette.types import Scope
 
 from service import intake
 from service.edge import SECURITY_HEADERS, Edge
+from service.network_input import DecodingMemory
 from service.protocol import HEADERS_LIMIT, MOST_WAITING, CalmProtocol
 from service.screening import Screening, screen
+from shared.decoding import OpenedImage
 from tests.service.conftest import Start, wait_until
 from tests.service.tiny_bundle import NORMAL_LIKE, PNEUMONIA_LIKE
 
@@ -189,6 +192,32 @@ def test_a_refused_upload_may_not_go_on_for_ever(start: Start) -> None:
         begun = time.monotonic()
         assert slug(answer(connected)) == "upload-too-large"
         assert time.monotonic() - begun < 20
+
+
+def test_an_image_that_waits_for_memory_is_not_decoded_for_a_caller_who_is_gone(
+    start: Start, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
+) -> None:
+    waits, there = threading.Event(), threading.Event()
+    decoded: list[int] = []
+
+    class Crowded(DecodingMemory):
+        @contextlib.contextmanager
+        def share(self, image: OpenedImage) -> Iterator[None]:
+            waits.set()
+            there.wait(30)
+            with super().share(image):
+                decoded.append(1)
+                yield
+
+    monkeypatch.setattr(intake, "DecodingMemory", Crowded)
+    client = start(cores=1)
+    with connection(client) as connected:
+        connected.sendall(SCREEN)
+        assert waits.wait(30)
+    wait_until(lambda: '"client-gone"' in log.getvalue())
+    there.set()
+    assert client.post("/predict", content=NORMAL_LIKE).status_code == 200
+    assert len(decoded) == 1
 
 
 def test_callers_who_hang_up_hold_nothing(start: Start) -> None:

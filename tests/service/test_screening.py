@@ -1,6 +1,5 @@
 """How a network's numbers become an answer."""
 
-import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,22 +10,18 @@ from numpy.typing import NDArray
 
 from service.budget import ByteBudget
 from service.network import NetworkInvalid, Outputs
+from service.network_input import DecodingMemory
 from service.overlay import Drawing
 from service.problems import (
-    IMAGE_TOO_COSTLY,
     IMAGE_TOO_LARGE,
     NOT_A_CHEST_XRAY,
-    OVERLOADED,
     Problem,
 )
 from service.screening import Screening, screen
 from service.served import ServedModel, load_bundle
-from service.settings import Settings
 from shared import decoding
-from shared.decoding import OpenedImage, open_image
-from shared.footprint import BLOCK
 from shared.manifest import Calibration, Manifest, OperatingPoint, Refusal, Unfamiliar
-from tests.service.tiny_bundle import NORMAL_LIKE, PNEUMONIA_LIKE, encode, tilted
+from tests.service.tiny_bundle import NORMAL_LIKE, encode, tilted
 
 BUDGET = ByteBudget(64 * 2**20)
 
@@ -58,7 +53,7 @@ def say(
     """What is answered when a network gives these numbers, with these changes to the manifest."""
     changed: Manifest = model.manifest.model_copy(update=manifest)
     fixed = replace(model, network=Fixed(logits, features), manifest=changed)
-    return screen(fixed, NORMAL_LIKE, BUDGET)
+    return screen(fixed, NORMAL_LIKE, DecodingMemory(BUDGET))
 
 
 def test_the_probability_is_calibrated(model: ServedModel) -> None:
@@ -111,49 +106,6 @@ def test_numbers_that_are_not_finite_are_no_answer(model: ServedModel) -> None:
         say(model, [float("nan"), 0, 3])
 
 
-def test_an_image_beyond_the_whole_budget_is_refused(model: ServedModel) -> None:
-    with pytest.raises(Problem) as refused:
-        screen(model, PNEUMONIA_LIKE, ByteBudget(1000))
-    assert refused.value.kind is IMAGE_TOO_COSTLY
-
-
-def test_a_deep_image_of_a_large_detector_fits_in_the_default_budget() -> None:
-    png = encode(np.zeros((4096, 4096), np.uint16)) + bytes(BLOCK)  # as long as one of noise
-    assert open_image(png).decoded_bytes <= Settings().decoded_budget
-
-
-@pytest.mark.parametrize("drawing", [None, *Drawing])
-@pytest.mark.parametrize("decodings", [1, 2])
-def test_pixels_are_held_within_the_budget_and_let_go_of(
-    model: ServedModel, drawing: Drawing | None, decodings: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Those of a JPEG that is decoded again, larger, for its overlay, too."""
-    pixels: list[weakref.ref[NDArray[np.uint8]]] = []
-    held: list[bool] = []
-    kept: list[bool] = []
-    decode = OpenedImage.decode
-
-    def watched(image: OpenedImage) -> NDArray[np.uint8]:
-        held.append(budget.taken >= image.decoded_bytes)
-        grey = decode(image)
-        pixels.append(weakref.ref(grey))
-        return grey
-
-    class Watched(ByteBudget):
-        def give_back(self, amount: int) -> None:
-            kept.extend(grey() is not None for grey in pixels)
-            super().give_back(amount)
-
-    monkeypatch.setattr(OpenedImage, "decode", watched)
-    budget = Watched(2**26)
-    large = encode(tilted(90, 120, (1800, 2400)), "JPEG")
-    screen(model, large if decodings == 2 else NORMAL_LIKE, budget, drawing)
-    assert len(held) == (decodings if drawing is Drawing.OVERLAY else 1)
-    assert all(held)
-    assert kept
-    assert not any(kept)
-
-
 def test_no_memory_for_the_overlay_is_a_refusal_too(
     model: ServedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,42 +121,16 @@ def test_no_memory_for_the_overlay_is_a_refusal_too(
 
     monkeypatch.setattr(decoding, "_turn", turning)
     with pytest.raises(Problem) as refused:
-        screen(model, large, BUDGET, Drawing.OVERLAY)
+        screen(model, large, DecodingMemory(BUDGET), Drawing.OVERLAY)
     assert refused.value.kind is IMAGE_TOO_LARGE
     assert BUDGET.taken == 0
 
 
-def test_the_budget_is_given_back_whatever_happens(model: ServedModel) -> None:
-    budget = ByteBudget(2**26)
-    screen(model, PNEUMONIA_LIKE, budget)
-    with pytest.raises(Problem):
-        screen(model, encode(tilted(1, 2), "JPEG")[:600], budget)
-    assert budget.taken == 0
-
-
-@pytest.mark.parametrize(("size", "times"), [((200, 300), 0), ((3500, 3500), 2)])
-def test_a_large_image_has_free_memory_given_back(
-    model: ServedModel, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], times: int
-) -> None:
-    calls: list[int] = []
-    monkeypatch.setattr("service.screening.return_free_memory", lambda: calls.append(1))
-    screen(model, encode(tilted(1, 200, size)), BUDGET)
-    assert len(calls) == times
-
-
-def test_memory_is_not_waited_for_for_ever(model: ServedModel) -> None:
-    budget = ByteBudget(2**26)
-    assert budget.try_take(budget.total)
-    with pytest.raises(Problem) as refused:
-        screen(model, PNEUMONIA_LIKE, budget, patience=0.05)
-    assert refused.value.kind is OVERLOADED
-    assert "Retry-After" in refused.value.headers
-    assert budget.taken == budget.total
-
-
 def test_the_overlay_does_not_change_the_answer(model: ServedModel) -> None:
     large = encode(tilted(90, 120, (1800, 2400)), "JPEG")
-    plain, drawn = (screen(model, large, BUDGET, drawing) for drawing in (None, Drawing.OVERLAY))
+    plain, drawn = (
+        screen(model, large, DecodingMemory(BUDGET), drawing) for drawing in (None, Drawing.OVERLAY)
+    )
     assert plain.probability == drawn.probability
     assert drawn.overlay is not None
     assert (drawn.overlay.width, drawn.overlay.height) == (1024, 768)
