@@ -106,8 +106,8 @@ class Engine:
             return str(failure)
 
     def _take_up(self, model: ServedModel) -> None:
-        before = self.model
-        swapped = before is not None and before.manifest.version != model.manifest.version
+        before = self.model and self.model.manifest.version
+        swapped = before not in (None, model.manifest.version)
         self.model = model
         self.swaps += swapped
         log.info("model taken up", extra={"model": model.manifest.version, "swap": swapped})

@@ -268,13 +268,17 @@ def test_a_service_without_a_model_is_not_ready_until_one_comes(
     wait_until(lambda: client.get("/readyz").status_code == 200)
 
 
-def test_the_network_before_a_swap_is_freed(models: Path, engine: Engine) -> None:
+def test_the_network_before_a_swap_is_freed_and_its_memory_given_back(
+    models: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert engine.model is not None
     old = weakref.ref(engine.model.network)
+    freed: list[bool] = []
+    monkeypatch.setattr(module, "return_free_memory", lambda: freed.append(old() is None))
     publish_tiny(models, tiny_draft(threshold=0.3))
     engine.look()
     assert engine.swaps == 1
-    assert old() is None
+    assert freed == [True]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="resident memory is read from /proc")
