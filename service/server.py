@@ -30,7 +30,7 @@ class CalmServer(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """SIGTERM: load balancers get time to notice. Ctrl-C, or a second signal: stops now."""
-        if sig == signal.SIGTERM and not self._shared.draining:
+        if sig == signal.SIGTERM and self.started and not self._shared.draining:
             self._shared.draining = True
             self._loop.call_soon_threadsafe(
                 self._loop.call_later, self._drain_seconds, super().handle_exit, sig, frame
