@@ -40,5 +40,6 @@ async def readyz(request: Request) -> Ready:
     """Answers 200 while a model is served; 503 before one is loaded, and while stopping."""
     shared = resources(request)
     if shared.draining:
-        raise Problem(NOT_READY, "The service is stopping. Send requests to another instance.")
+        detail = "The service is stopping. Send requests to another instance."
+        raise Problem(NOT_READY, detail, {"Retry-After": "1"})
     return Ready(model=shared.model().manifest.version, complaint=shared.engine.complaint)

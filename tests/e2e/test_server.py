@@ -1,71 +1,18 @@
 """The service as its own process: start, signals, exit codes, swaps under load."""
 
-import os
-import re
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
-from service.settings import PREFIX
+from tests.e2e.process import environment, launched, run
 from tests.service.conftest import wait_until
 from tests.service.tiny_bundle import NORMAL_LIKE, publish_tiny, tiny_draft
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-class Server:
-    """A running `python -m service`."""
-
-    def __init__(self, process: "subprocess.Popen[str]", log: Path) -> None:
-        self.process = process
-        self.log = log
-        wait_until(lambda: self._address() is not None or process.poll() is not None)
-        address = self._address()
-        assert address, log.read_text()
-        self.client = httpx.Client(base_url=address, timeout=60)
-        wait_until(lambda: self.client.get("/readyz").status_code == 200)
-
-    def _address(self) -> str | None:
-        found = re.search(r"http://127\.0\.0\.1:\d+", self.log.read_text())
-        return found and found.group()
-
-    def stop(self, with_signal: int = signal.SIGTERM) -> int:
-        self.process.send_signal(with_signal)
-        return self.process.wait(60)
-
-
-def environment(**settings: object) -> dict[str, str]:
-    plain = {k: v for k, v in os.environ.items() if not k.startswith(PREFIX) and k != "PORT"}
-    return plain | {f"{PREFIX}{name.upper()}": str(value) for name, value in settings.items()}
-
-
-@contextmanager
-def server(models: Path, log: Path, **settings: object) -> Iterator[Server]:
-    with log.open("w") as stream:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "service"],
-            cwd=ROOT,
-            env=environment(port=0, models=models, **settings),
-            stderr=stream,
-            text=True,
-        )
-    try:
-        running = Server(process, log)
-        with closing(running.client):
-            yield running
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
 
 
 @pytest.fixture
@@ -74,8 +21,8 @@ def models(tmp_path: Path) -> Path:
     return tmp_path / "models"
 
 
-def test_sigterm_finishes_what_is_in_flight(models: Path, tmp_path: Path) -> None:
-    with server(models, tmp_path / "log", drain_seconds=1) as running:
+def test_sigterm_finishes_what_is_in_flight(models: Path) -> None:
+    with launched(models, drain_seconds=1) as running:
         uploading = threading.Event()
         statuses = []
 
@@ -86,45 +33,45 @@ def test_sigterm_finishes_what_is_in_flight(models: Path, tmp_path: Path) -> Non
             yield NORMAL_LIKE[200:]
 
         def post() -> None:
-            statuses.append(running.client.post("/predict", content=upload()).status_code)
+            statuses.append(
+                httpx.post(running.url + "predict", content=upload(), timeout=60).status_code
+            )
 
         slow = threading.Thread(target=post)
         slow.start()
         uploading.wait(30)
         running.process.send_signal(signal.SIGTERM)
-        with httpx.Client(base_url=running.client.base_url, timeout=60) as other:
+        with httpx.Client(base_url=running.url, timeout=60) as other:
             wait_until(lambda: other.get("/readyz").status_code == 503)
+            assert "Retry-After" in other.get("/readyz").headers
             assert other.post("/predict", content=NORMAL_LIKE).status_code == 200
         slow.join()
         assert statuses == [200]
         assert running.process.wait(60) == 0
 
 
-def test_ctrl_c_stops_at_once_and_is_no_failure(models: Path, tmp_path: Path) -> None:
-    with server(models, tmp_path / "log", drain_seconds=60) as running:
+def test_ctrl_c_stops_at_once_and_is_no_failure(models: Path) -> None:
+    with launched(models, drain_seconds=60) as running:
         assert running.stop(signal.SIGINT) == 0
 
 
-def test_an_upload_that_never_ends_does_not_hold_up_the_stop(models: Path, tmp_path: Path) -> None:
-    settings = {"drain_seconds": 0, "grace_seconds": 1}
-    with server(models, tmp_path / "log", **settings) as running:
-        address = ("127.0.0.1", running.client.base_url.port or 0)
+def test_an_upload_that_never_ends_does_not_hold_up_the_stop(models: Path) -> None:
+    with launched(models, grace_seconds=1) as running:
+        address = ("127.0.0.1", httpx.URL(running.url).port or 0)
         with socket.create_connection(address) as hanging:
             hanging.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nx")
             time.sleep(0.2)
             assert running.stop() == 0
 
 
-def test_a_new_bundle_is_taken_up_under_load_without_a_failure(
-    models: Path, tmp_path: Path
-) -> None:
-    with server(models, tmp_path / "log") as running:
+def test_a_new_bundle_is_taken_up_under_load_without_a_failure(models: Path) -> None:
+    with launched(models) as running:
         stopping = threading.Event()
         statuses: set[int] = set()
         versions: set[str] = set()
 
         def load() -> None:
-            with httpx.Client(base_url=running.client.base_url, timeout=60) as client:
+            with httpx.Client(base_url=running.url, timeout=60) as client:
                 while not stopping.is_set():
                     response = client.post("/predict", files={"file": NORMAL_LIKE})
                     statuses.add(response.status_code)
@@ -144,7 +91,7 @@ def test_a_new_bundle_is_taken_up_under_load_without_a_failure(
         assert len(versions) == 4
 
 
-def test_a_port_in_use_is_said_and_is_a_failure(models: Path, tmp_path: Path) -> None:
+def test_a_port_in_use_is_said_and_is_a_failure(models: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         ended = run(environment(models=models, port=port))
@@ -173,10 +120,3 @@ def test_screen_works_from_the_command_line(models: Path, tmp_path: Path) -> Non
     ended = run(environment(models=models), "screen", str(tmp_path / "a.png"), "--out", str(out))
     assert ended.returncode == 0, ended.stderr
     assert "NORMAL" in out.read_text()
-
-
-def run(variables: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "service", *arguments]
-    return subprocess.run(
-        command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=120, check=False
-    )

@@ -15,7 +15,7 @@ from service.web import rendering
 from service.web.assets import Asset, build, static_files
 from service.web.rendering import blank_page
 from tests.e2e.page import model
-from tests.e2e.page.server import PATIENCE, serving
+from tests.e2e.process import PATIENCE, serving
 from tests.service.conftest import Start
 
 

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from tests.e2e.page import model
 from tests.e2e.page.driver import Driver
 from tests.e2e.page.figures import FIGURES
-from tests.e2e.page.server import serving
+from tests.e2e.process import serving
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 QUIET = (

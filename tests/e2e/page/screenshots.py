@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, sync_playwright
 from tests.e2e.page import model
 from tests.e2e.page.conftest import CHROMIUM, QUIET
 from tests.e2e.page.driver import Driver
-from tests.e2e.page.server import serving
+from tests.e2e.process import serving
 
 FOLDER = Path(__file__).resolve().parents[3] / "docs" / "screenshots"
 DESKTOP = {"viewport": {"width": 1280, "height": 860}}

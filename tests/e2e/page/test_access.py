@@ -9,7 +9,7 @@ from service.web.languages import languages
 from tests.e2e.page.conftest import OpenPage
 from tests.e2e.page.driver import Driver
 from tests.e2e.page.figures import FIGURES
-from tests.e2e.page.server import serving
+from tests.e2e.process import serving
 
 pytestmark = pytest.mark.browser
 

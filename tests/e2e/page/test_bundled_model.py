@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.e2e.page import model
 from tests.e2e.page.conftest import OpenPage
-from tests.e2e.page.server import PATIENCE, serving
+from tests.e2e.process import PATIENCE, serving
 
 pytestmark = pytest.mark.browser
 

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.e2e.page import model
 from tests.e2e.page.conftest import OpenPage
-from tests.e2e.page.server import serving
+from tests.e2e.process import serving
 from tests.service.conftest import wait_until
 
 pytestmark = pytest.mark.browser

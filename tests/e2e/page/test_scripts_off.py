@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from service.web.languages import languages
 from tests.e2e.page.conftest import OpenPage
 from tests.e2e.page.driver import Driver
-from tests.e2e.page.server import serving
+from tests.e2e.process import serving
 
 pytestmark = pytest.mark.browser
 
