@@ -1,6 +1,7 @@
 """Fixtures: a tiny bundle, and the service with that bundle on a real socket, in a thread."""
 
 import io
+import json
 import logging
 import threading
 import time
@@ -90,3 +91,15 @@ def wait_until(true: Callable[[], bool], seconds: float = 30) -> None:
     while not true():
         assert time.monotonic() < end, "it did not become true in time"
         time.sleep(0.02)
+
+
+def logged(log: io.StringIO, **facts: object) -> dict[str, Any]:
+    """The only line with these facts; it is waited for, as it comes after the answer."""
+
+    def found() -> list[dict[str, Any]]:
+        lines = map(json.loads, log.getvalue().splitlines())
+        return [line for line in lines if facts.items() <= line.items()]
+
+    wait_until(lambda: bool(found()))
+    (line,) = found()
+    return line

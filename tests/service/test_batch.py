@@ -76,6 +76,21 @@ def slug(line: BatchLine) -> str | None:
     return line.problem.type.removeprefix(TYPE_PREFIX) if line.problem else None
 
 
+def test_each_file_of_a_batch_has_time_of_its_own_to_arrive(start: Start) -> None:
+    client = start(upload_seconds=1.2)
+
+    def slow() -> Iterator[bytes]:
+        for _ in range(4):
+            content = part(NORMAL_LIKE)
+            yield content[:-100]
+            time.sleep(0.4)
+            yield content[-100:]
+        yield b"--b--\r\n"
+
+    lines = client.post("/predict/batch", content=slow(), headers=HEADERS).text.splitlines()
+    assert [slug(BatchLine.model_validate_json(line)) for line in lines] == [None] * 4
+
+
 def test_every_file_is_answered_in_order(client: httpx.Client) -> None:
     files = [NORMAL_LIKE, PNEUMONIA_LIKE] * 20
     lines = send(client, *files)

@@ -84,7 +84,9 @@ def test_a_slow_upload_gets_the_next_place_before_those_still_to_be_read(
     async def test() -> None:
         async with capacity.place() as slow, AsyncExitStack() as others:
             await asyncio.sleep(0.1)
-            first, *_ = await take(capacity, 5, others)
+            first, *rest = await take(capacity, 5, others)
+            for place in (first, *rest):
+                await place.arrived()
             arriving = asyncio.create_task(slow.arrived())
             await asyncio.sleep(0)
             first.leave()

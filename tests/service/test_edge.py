@@ -1,25 +1,25 @@
 """What surrounds every request: headers, prefix, CORS, the last catch, metrics and logs."""
 
 import io
-import json
 import logging
 import os
+import re
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from starlette.types import Scope
 
-from service import intake, screening
+from service import intake, network_input
 from service.edge import SECURITY_HEADERS, Edge
 from service.logs import set_up_logs
 from service.observation import Observation
-from tests.service.conftest import Start
+from tests.service.conftest import Start, logged, wait_until
 from tests.service.test_refusals import expect
 from tests.service.tiny_bundle import NORMAL_LIKE, PNEUMONIA_LIKE, encode, tilted
 
@@ -44,10 +44,7 @@ def test_head_tells_what_get_would_without_the_content(client: httpx.Client, pat
 
 def test_a_head_request_is_logged_as_one(client: httpx.Client, log: io.StringIO) -> None:
     client.head("/metrics")
-    client.get("/livez")  # answered after the line before it is written
-    (line,) = [
-        x for x in map(json.loads, log.getvalue().splitlines()) if x.get("route") == "/metrics"
-    ]
+    line = logged(log, route="/metrics")
     assert (line["method"], line["status"]) == ("HEAD", 200)
 
 
@@ -102,7 +99,7 @@ def test_a_page_that_may_not_call_is_told_so_by_a_problem(
     problem = expect(refused, 403, "origin-not-allowed")
     assert problem.instance == "/predict"
     assert wrong.popitem()[1] in problem.detail
-    assert any(line.get("outcome") == "origin-not-allowed" for line in lines(log))
+    assert logged(log, outcome="origin-not-allowed")["status"] == 403
 
 
 def test_the_unexpected_is_a_problem_too_and_the_log_tells_where_not_what(
@@ -113,23 +110,20 @@ def test_the_unexpected_is_a_problem_too_and_the_log_tells_where_not_what(
     def fail(_: object) -> None:
         raise RuntimeError("Jane Doe")
 
-    monkeypatch.setattr(screening, "preprocess", fail)
+    monkeypatch.setattr(network_input, "preprocess", fail)
     response = client.post("/predict", content=NORMAL_LIKE)
     expect(response, 500, "internal-error")
+    failure = logged(log, event="request failed")
+    logged(log, outcome="internal-error")
     assert "Jane Doe" not in response.text + log.getvalue()
-    failure = next(line for line in lines(log) if line["event"] == "request failed")
     assert failure["error"] == "RuntimeError"
-    assert any("screening.py" in frame for frame in failure["trace"])
-
-
-def lines(log: io.StringIO) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in log.getvalue().splitlines()]
+    assert any("network_input.py" in frame for frame in failure["trace"])
 
 
 def test_a_log_line_tells_outcome_sizes_and_timing(start: Start, log: io.StringIO) -> None:
     client = start()
     client.post("/predict", content=NORMAL_LIKE, headers={"X-Request-ID": "order-17"})
-    line = next(line for line in lines(log) if line.get("request_id") == "order-17")
+    line = logged(log, request_id="order-17")
     assert line["outcome"] == "answered"
     assert line["status"] == 200
     assert line["received"] == len(NORMAL_LIKE)
@@ -200,6 +194,14 @@ def test_metrics_count_outcomes_stages_and_refusals(start: Start) -> None:
     assert "a-path-of-many" not in text
 
 
+def test_every_metric_is_documented(client: httpx.Client) -> None:
+    documented = (Path(__file__).resolve().parents[2] / "docs/api.md").read_text("utf-8")
+    families = re.findall(r"^# TYPE (xray_\w+)", client.get("/metrics").text, re.MULTILINE)
+    of_interest = [family for family in families if not family.endswith("_created")]
+    assert len(of_interest) > 10
+    assert [family for family in of_interest if f"`{family}`" not in documented] == []
+
+
 def test_what_a_worker_notes_after_the_answer_changes_nothing(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,11 +215,11 @@ def test_what_a_worker_notes_after_the_answer_changes_nothing(
         note(self, scope, observation, *rest)
 
     def late(*arguments: Any) -> None:
-        time.sleep(0.5)
+        wait_until(lambda: bool(noted))
         arguments[-1]["infer"] = 1.0
         done.set()
 
-    client = start(answer_seconds=0.1)
+    client = start(answer_seconds=0.5)
     monkeypatch.setattr(Edge, "_note", noting)
     monkeypatch.setattr(intake, "screen", late)
     expect(client.post("/predict", content=NORMAL_LIKE), 503, "took-too-long")

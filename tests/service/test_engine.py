@@ -1,7 +1,6 @@
 """Which model is served, and what happens to one that must not be."""
 
 import io
-import json
 import os
 import shutil
 import sys
@@ -20,7 +19,7 @@ from service.network import OnnxNetwork
 from service.served import ServedModel, load_bundle
 from shared.bundle import BundleInvalid, open_bundle, publish
 from shared.manifest import Draft
-from tests.service.conftest import Start, wait_until
+from tests.service.conftest import Start, logged, wait_until
 from tests.service.tiny_bundle import NORMAL_LIKE, publish_tiny, tiny_draft, tiny_network
 
 
@@ -338,11 +337,7 @@ def test_a_refused_bundle_is_logged_counted_and_told_of(
     bad = publish_tiny(models, tiny_draft(threshold=0.3))
     flip_a_byte(bad / "MODEL_CARD.md")
     wait_until(lambda: "xray_model_refusals_total 1.0" in client.get("/metrics").text)
-    (line,) = (
-        line
-        for line in map(json.loads, log.getvalue().splitlines())
-        if line["event"] == "model refused"
-    )
+    line = logged(log, event="model refused")
     assert line["level"] == "error"
     assert "MODEL_CARD.md" in line["reason"]
     assert "MODEL_CARD.md" in client.get("/readyz").json()["complaint"]

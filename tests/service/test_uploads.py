@@ -177,7 +177,13 @@ def test_uploads_of_many_files_do_not_wait_for_each_other_for_ever() -> None:
             return len(await upload.whole())
 
     async def run() -> list[int | BaseException]:
-        return await asyncio.gather(*(upload() for _ in range(3)), return_exceptions=True)
+        outcomes = await asyncio.gather(*(upload() for _ in range(3)), return_exceptions=True)
+        assert budget.try_take(BUDGET)
+        later = asyncio.create_task(upload())
+        await asyncio.sleep(0.1)
+        budget.give_back(BUDGET)
+        assert await later == 8000, "it may wait, as nobody else does any more"
+        return outcomes
 
     outcomes = asyncio.run(run())
     assert outcomes.count(8000) == 1
