@@ -24,7 +24,14 @@ from PIL import (
     WebPImagePlugin,
 )
 from PIL.ImageFile import ImageFile
-from PIL.TiffImagePlugin import STRIPOFFSETS, TILELENGTH, TILEOFFSETS, TILEWIDTH
+from PIL.TiffImagePlugin import (
+    STRIPBYTECOUNTS,
+    STRIPOFFSETS,
+    TILEBYTECOUNTS,
+    TILELENGTH,
+    TILEOFFSETS,
+    TILEWIDTH,
+)
 
 from shared import signatures
 from shared.footprint import BLOCK, decoded_bytes, has_several_scans
@@ -42,6 +49,13 @@ MAX_SCANS: Final = 100
 
 MAX_PIECES: Final = 65_536
 """Most strips or tiles of a TIFF; a row each is the finest that is usual."""
+
+MAX_OVERLAP: Final = 16
+"""How many times a TIFF's length its strips or tiles may have together. They do not overlap, but
+some writers tell lengths from before compression."""
+
+MAX_COMPRESSED_CHUNKS: Final = 100
+"""Most chunks of a PNG that hold a compressed profile or text; each may take milliseconds."""
 
 ACCEPTED: Final = "JPEG, PNG, TIFF, BMP and WebP"
 
@@ -136,7 +150,7 @@ class _TiffFile(TiffImagePlugin.TiffImageFile):
     """A TIFF file of a limited number of strips or tiles: Pillow lists them all as it opens it."""
 
     def _setup(self) -> None:
-        for tag in (STRIPOFFSETS, TILEOFFSETS):
+        for tag in (STRIPOFFSETS, STRIPBYTECOUNTS, TILEOFFSETS, TILEBYTECOUNTS):
             if len(self.tag_v2.get(tag, ())) > MAX_PIECES:
                 raise RationUsedUp
         super()._setup()
@@ -157,6 +171,9 @@ _OPENERS: Final[dict[str, Callable[[io.BytesIO], ImageFile]]] = {
 # EXIF in quadratic time. Chunks of a PNG and strips of a TIFF may be many, and cost little.
 _READS: Final = {"JPEG": 2000}
 _OTHER_READS: Final = 100_000
+
+# PNG 1.2, sections 4.2.2.4 and 4.2.3. Compressed pixels hold such a name once in 4 GB.
+_COMPRESSED: Final = (b"iCCP", b"zTXt", b"iTXt")
 
 # How to turn a stored image upright: EXIF 2.32, tag 0x0112, table 6 of section 4.6.4.
 _UPRIGHT: Final = {
@@ -222,6 +239,8 @@ def _open(data: bytes) -> ImageFile:
             "Export the image as PNG or JPEG and send that.",
         )
     with _refusing_damage(name):
+        if name == "PNG" and sum(map(data.count, _COMPRESSED)) > MAX_COMPRESSED_CHUNKS:
+            raise RationUsedUp  # Pillow looks into each, whatever becomes of it
         image = _OPENERS[name](RationedFile(data, _READS.get(name, _OTHER_READS)))
         _refuse_several(image)
         _check_limits(image, data)
@@ -271,13 +290,16 @@ def _check_limits(image: ImageFile, data: bytes) -> None:
             "Export it smaller: about 2000 pixels wide is plenty.",
         )
     if isinstance(image, TiffImagePlugin.TiffImageFile):
-        tile = image.tag_v2.get(TILEWIDTH, 0) * image.tag_v2.get(TILELENGTH, 0)
-        if tile > MAX_PIXELS:
+        tiled = _tiled_pixels(image)
+        if tiled > 2 * MAX_PIXELS:
             raise ImageRefused(
                 RefusalReason.TOO_LARGE,
-                f"The TIFF file has tiles of {tile / 1e6:.1f} million pixels; {limit}. "
-                "Export the image as PNG or JPEG and send that.",
+                f"The tiles of the TIFF file have {tiled / 1e6:.1f} million pixels together; "
+                f"{limit}. Export the image as PNG or JPEG and send that.",
             )
+        for lengths in (STRIPBYTECOUNTS, TILEBYTECOUNTS):
+            if sum(image.tag_v2.get(lengths, ())) > MAX_OVERLAP * len(data) + BLOCK:
+                raise RationUsedUp
     if isinstance(image, BmpImagePlugin.BmpImageFile) and image.tile[0].codec_name == "bmp_rle":
         # Pillow decodes these in Python, a byte at a time: seconds in which no other thread runs.
         raise ImageRefused(
@@ -295,6 +317,14 @@ def _check_limits(image: ImageFile, data: bytes) -> None:
             f"The JPEG has more than {MAX_SCANS} scans, far more than a camera or "
             "viewer writes. Export the image as PNG or baseline JPEG and send that.",
         )
+
+
+def _tiled_pixels(image: TiffImagePlugin.TiffImageFile) -> int:
+    """Pixels of all of a TIFF's tiles, which may be far larger than the image; 0 without tiles."""
+    width, length = (int(image.tag_v2.get(tag, 0)) for tag in (TILEWIDTH, TILELENGTH))
+    if width < 1 or length < 1:
+        return 0
+    return -(-image.width // width) * width * -(-image.height // length) * length
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -113,21 +114,51 @@ def test_too_large_is_known_from_the_header(size: tuple[int, int]) -> None:
     assert "40 million" in refusal.detail
 
 
-def test_large_tiff_tiles_are_refused() -> None:
-    entries = [
-        (256, 4, 100),
-        (257, 4, 100),
-        (258, 3, 8),
-        (259, 3, 5),
-        (262, 3, 1),
-        (322, 4, 60_000),
-        (323, 4, 60_000),
-        (324, 4, 8),
-        (325, 4, 10),
-    ]
-    data = b"II*\0\x08\0\0\0" + struct.pack("<H", len(entries))
-    data += b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in entries)
-    assert refused(data + bytes(100)).reason == "too_large"
+def tiff(width: int, height: int, tags: dict[int, list[int]]) -> bytes:
+    """A grey TIFF file, compressed with LZW, of these tags beside the ones that it must have."""
+    tags = {256: [width], 257: [height], 258: [8], 259: [5], 262: [1]} | tags
+    entries, values = b"", b""
+    values_begin = 8 + 2 + 12 * len(tags) + 4
+    for tag, numbers in sorted(tags.items()):
+        packed = struct.pack(f"<{len(numbers)}I", *numbers)
+        if len(numbers) > 1:
+            offset = values_begin + len(values)
+            values += packed
+            packed = struct.pack("<I", offset)
+        entries += struct.pack("<HHI", tag, 4, len(numbers)) + packed
+    return struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + entries + bytes(4) + values
+
+
+@pytest.mark.parametrize(
+    ("size", "tile"), [((100, 100), (60_000, 60_000)), ((20_000, 64), (16, 100_000))]
+)
+def test_tiff_tiles_that_are_much_larger_than_the_image_are_refused(
+    size: tuple[int, int], tile: tuple[int, int]
+) -> None:
+    count = -(-size[0] // tile[0])
+    tags = {322: [tile[0]], 323: [tile[1]], 324: [8] * count, 325: [10] * count}
+    refusal = refused(tiff(*size, tags) + bytes(100))
+    assert refusal.reason == "too_large"
+    assert "tiles" in refusal.detail
+
+
+def test_tiff_strips_that_lie_on_each_other_are_refused() -> None:
+    """Each would be read anew: a file of a megabyte can have a core work on 60 GB."""
+    rows = 20_000
+    tags = {273: [8] * rows, 278: [1], 279: [100_000] * rows}
+    assert refused(tiff(64, rows, tags) + bytes(100_000)).reason == "corrupt"
+
+
+@pytest.mark.parametrize("name", [b"iCCP", b"zTXt", b"iTXt"])
+def test_a_png_of_very_many_compressed_chunks_is_refused(name: bytes) -> None:
+    """Also of damaged ones, of which nothing is kept."""
+    content = b"a\0\1\0\0\0" + b"damaged" if name == b"iTXt" else b"a\0\0damaged"
+    chunk = struct.pack(">I", len(content)) + name + content
+    chunk += struct.pack(">I", zlib.crc32(name + content))
+    data = encode(GREY, "PNG")
+    np.testing.assert_array_equal(decode(data[:33] + chunk * 50 + data[33:]), PHANTOM)
+    assert refused(data[:33] + chunk * 200 + data[33:]).reason == "corrupt"
+    assert refused(data[:-12] + chunk * 200 + data[-12:]).reason == "corrupt"
 
 
 def test_a_progressive_jpeg_of_very_many_scans_is_refused() -> None:
