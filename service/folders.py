@@ -20,7 +20,8 @@ from service.engine import Engine
 from service.memory import keep_small_blocks
 from service.network_input import DecodingMemory
 from service.problems import INTERNAL, UPLOAD_TOO_LARGE, Problem
-from service.results import UNREADABLE, Results, ResultsInvalid, Row
+from service.results import Results, ResultsInvalid
+from service.row import UNREADABLE, Row
 from service.screening import screen
 from service.served import ServedModel
 from service.settings import Settings
