@@ -14,7 +14,7 @@ from service.answers import ANSWER, Answer
 from service.engine import Engine
 from service.problems import PROBLEMS, TYPE_PREFIX
 from tests.service.conftest import Start
-from tests.service.test_protocol import answer, connection
+from tests.service.connections import answer, connection
 from tests.service.test_refusals import REFUSED, WRONG_FORMS
 from tests.service.tiny_bundle import NORMAL_LIKE, PNEUMONIA_LIKE
 
