@@ -93,6 +93,7 @@ class Batch:
                 watching.cancel()
                 reading.cancel()
                 self._stop()
+                answer = None  # an error refers to this frame, and would keep the upload by it
 
     async def _read(self) -> None:
         """Takes files off the upload, and starts on each; an exception or None ends the queue."""

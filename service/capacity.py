@@ -119,8 +119,8 @@ class Capacity:
         started = self._workers.submit(self._count, waiting)
         answer = asyncio.wrap_future(started)
         gone = None if hang_up is None else asyncio.ensure_future(hang_up())
+        waited_for: set[asyncio.Future[Any]] = {answer} if gone is None else {answer, gone}
         try:
-            waited_for: set[asyncio.Future[Any]] = {answer} if gone is None else {answer, gone}
             await asyncio.wait(waited_for, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             if answer.done():
                 return answer.result()
@@ -138,6 +138,9 @@ class Capacity:
             answer.cancel()
             if gone is not None:
                 gone.cancel()
+            # What work raises refers to this frame. If that went on to refer to what was raised,
+            # the upload would be in memory until the garbage collector came by.
+            del started, answer, waited_for
 
     def close(self) -> None:
         """Lets the worker threads end."""

@@ -1,6 +1,7 @@
 """Reads `multipart/form-data` (RFC 7578) from chunks, in memory: nothing is spooled to disk."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from io import BytesIO
 from typing import Final
 
 from python_multipart.exceptions import FormParserError
@@ -30,15 +31,10 @@ class Part:
     has_name: bool = False
     content: bytes = b""
     size: int = 0
-    pieces: list[bytes] = field(default_factory=list, repr=False)
 
 
 class FormReader:
-    """Takes a form's chunks, gives its parts as each one ends.
-
-    Attributes:
-        kept: Bytes in memory of the part that did not end yet.
-    """
+    """Takes a form's chunks, gives its parts as each one ends."""
 
     def __init__(self, content_type: str, part_limit: int, most_parts: int = 16) -> None:
         """Prepares to read.
@@ -58,37 +54,32 @@ class FormReader:
                 "The Content-Type is multipart/form-data without a boundary. Let the client "
                 f"library set that header. {_WHAT_TO_DO}",
             )
-        self._limit = part_limit
         self._delimiter = b"\r\n--" + boundary  # may not stand in a part (RFC 2046, 5.1.1)
         self._delimiters = 0
         self._most = most_parts
-        self._begun = 0
-        self.kept = 0
-        self._done: list[Part] = []
-        self._part = Part()
-        self._header: tuple[bytearray, bytearray] = (bytearray(), bytearray())
-        self._ended = False
+        self._parts = parts = _Parts(part_limit, most_parts)
         try:
             self._parser = MultipartParser(
                 boundary,
                 {
-                    "on_part_begin": self._begin_part,
-                    "on_header_begin": self._begin_header,
-                    "on_header_field": lambda data, start, end: self._header[0].extend(
-                        data[start:end]
-                    ),
-                    "on_header_value": lambda data, start, end: self._header[1].extend(
-                        data[start:end]
-                    ),
-                    "on_header_end": self._end_header,
-                    "on_part_data": self._extend_part,
-                    "on_part_end": self._end_part,
-                    "on_end": self._end,
+                    "on_part_begin": parts.begin,
+                    "on_header_begin": parts.begin_header,
+                    "on_header_field": parts.extend_name,
+                    "on_header_value": parts.extend_value,
+                    "on_header_end": parts.end_header,
+                    "on_part_data": parts.extend,
+                    "on_part_end": parts.end,
+                    "on_end": parts.end_all,
                 },
                 max_header_count=_HEADERS_A_PART,
             )
         except FormParserError as error:
             raise _malformed(error) from None
+
+    @property
+    def kept(self) -> int:
+        """Bytes in memory of the part that did not end yet."""
+        return self._parts.kept
 
     def feed(self, chunk: bytes) -> list[Part]:
         """Reads one more chunk.
@@ -106,8 +97,7 @@ class FormReader:
             self._parser.write(chunk)
         except FormParserError as error:
             raise _malformed(error) from None
-        done, self._done = self._done, []
-        return done
+        return self._parts.take()
 
     def finish(self) -> None:
         """Says that there are no more chunks.
@@ -115,45 +105,75 @@ class FormReader:
         Raises:
             Problem: `malformed-upload`; the form is not complete.
         """
-        if not self._ended:
+        if not self._parts.ended:
             raise _malformed("it ends before its closing boundary")
 
-    def _begin_part(self) -> None:
+
+class _Parts:
+    """What the parser makes of a form.
+
+    It does not refer to the parser, which refers to it: otherwise a form would be in memory until
+    the garbage collector came by.
+    """
+
+    def __init__(self, limit: int, most: int) -> None:
+        self.kept = 0
+        self.ended = False
+        self._limit = limit
+        self._most = most
+        self._begun = 0
+        self._done: list[Part] = []
+        self._name, self._value = bytearray(), bytearray()
+        self._reset()
+
+    def take(self) -> list[Part]:
+        done, self._done = self._done, []
+        return done
+
+    def begin(self) -> None:
         self._begun += 1
         if self._begun > self._most:
             raise _malformed(f"it has more than {self._most} parts")
-        self._part = Part()
+        self._reset()
 
-    def _begin_header(self) -> None:
-        self._header = (bytearray(), bytearray())
+    def begin_header(self) -> None:
+        self._name, self._value = bytearray(), bytearray()
 
-    def _end_header(self) -> None:
-        name, value = self._header
-        if name.lower() == b"content-disposition":
-            options = parse_options_header(bytes(value))[1]
+    def extend_name(self, data: bytes, start: int, end: int) -> None:
+        self._name += data[start:end]
+
+    def extend_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def end_header(self) -> None:
+        if self._name.lower() == b"content-disposition":
+            options = parse_options_header(bytes(self._value))[1]
             self._part.name = options.get(b"name", b"").decode("utf-8", "replace")
             self._part.is_file = b"filename" in options
             self._part.has_name = bool(options.get(b"filename"))
 
-    def _extend_part(self, data: bytes, start: int, end: int) -> None:
+    def extend(self, data: bytes, start: int, end: int) -> None:
         part = self._part
         part.size += end - start
         if part.size > self._limit:
-            part.pieces.clear()
+            self._content = BytesIO()
             self.kept = 0
         else:
-            part.pieces.append(data[start:end])
+            self._content.write(memoryview(data)[start:end])
             self.kept = part.size
 
-    def _end_part(self) -> None:
-        part = self._part
-        part.content = part.pieces[0] if len(part.pieces) == 1 else b"".join(part.pieces)
-        part.pieces.clear()
-        self.kept = 0
-        self._done.append(part)
+    def end(self) -> None:
+        self._part.content = self._content.getvalue()
+        self._done.append(self._part)
+        self._reset()
 
-    def _end(self) -> None:
-        self._ended = True
+    def end_all(self) -> None:
+        self.ended = True
+
+    def _reset(self) -> None:
+        self._part = Part()
+        self._content = BytesIO()  # it gives its bytes away uncopied, and is made of no pieces
+        self.kept = 0
 
 
 def _malformed(why: object) -> Problem:

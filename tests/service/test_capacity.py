@@ -5,7 +5,7 @@ import gc
 import threading
 import weakref
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 
 import pytest
@@ -187,6 +187,31 @@ def test_what_a_caller_who_hung_up_sent_is_let_go_at_once(capacity: Capacity) ->
         assert left is None
 
     in_loop(test)
+
+
+def test_what_work_that_fails_had_is_let_go_without_garbage_collection(capacity: Capacity) -> None:
+    class Upload:
+        def fail(self) -> None:
+            raise LookupError
+
+    async def test() -> None:
+        upload = Upload()
+        kept = weakref.ref(upload)
+        with suppress(LookupError):
+            await capacity.run(upload.fail, 30, never)
+        del upload
+        for _ in range(100):  # the worker may hold on to it for a moment
+            if kept() is None:
+                break
+            await asyncio.sleep(0.02)
+        assert kept() is None
+
+    gc.collect()
+    gc.disable()
+    try:
+        in_loop(test)
+    finally:
+        gc.enable()
 
 
 def test_a_long_wait_ends_with_a_problem(capacity: Capacity) -> None:
