@@ -21,6 +21,7 @@ from PIL import (
     JpegImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
+    TiffTags,
     WebPImagePlugin,
 )
 from PIL.ImageFile import ImageFile
@@ -36,6 +37,7 @@ from PIL.TiffImagePlugin import (
 from shared import signatures
 from shared.footprint import BLOCK, decoded_bytes, has_several_scans
 from shared.grey import bits_per_channel, to_grey
+from shared.metadata import MAX_METADATA, check_metadata
 from shared.rationing import RationedFile, RationUsedUp
 
 MIN_SIDE: Final = 64
@@ -45,7 +47,10 @@ MAX_PIXELS: Final = 40_000_000
 """Largest width × height that is accepted; a large X-ray detector has 10 to 20 million."""
 
 MAX_SCANS: Final = 100
-"""Most passes over a JPEG; each costs as much as a whole image, and 10 are usual."""
+"""Most passes over a JPEG; 10 are usual."""
+
+MAX_SCANNED: Final = 12 * MAX_PIXELS
+"""Most pixels of all those passes together; each may cost as much as a whole image."""
 
 MAX_PIECES: Final = 65_536
 """Most strips or tiles of a TIFF; a row each is the finest that is usual."""
@@ -53,9 +58,6 @@ MAX_PIECES: Final = 65_536
 MAX_OVERLAP: Final = 16
 """How many times a TIFF's length its strips or tiles may have together. They do not overlap, but
 some writers tell lengths from before compression."""
-
-MAX_COMPRESSED_CHUNKS: Final = 100
-"""Most chunks of a PNG that hold a compressed profile or text; each may take milliseconds."""
 
 ACCEPTED: Final = "JPEG, PNG, TIFF, BMP and WebP"
 
@@ -147,9 +149,15 @@ class OpenedImage:
 
 
 class _TiffFile(TiffImagePlugin.TiffImageFile):
-    """A TIFF file of a limited number of strips or tiles: Pillow lists them all as it opens it."""
+    """A TIFF file of tags that are not too long, and so of not too many strips or tiles."""
 
     def _setup(self) -> None:
+        stored = self.tag_v2._tagdata  # numbers take ten times that once they are unpacked
+        if sum(map(len, stored.values())) > MAX_METADATA:
+            raise RationUsedUp
+        for tag, values in stored.items():
+            if self.tag_v2.tagtype[tag] not in _TEXT and len(values) > 8 * MAX_PIECES:
+                raise RationUsedUp
         for tag in (STRIPOFFSETS, STRIPBYTECOUNTS, TILEOFFSETS, TILEBYTECOUNTS):
             if len(self.tag_v2.get(tag, ())) > MAX_PIECES:
                 raise RationUsedUp
@@ -172,8 +180,8 @@ _OPENERS: Final[dict[str, Callable[[io.BytesIO], ImageFile]]] = {
 _READS: Final = {"JPEG": 2000}
 _OTHER_READS: Final = 100_000
 
-# PNG 1.2, sections 4.2.2.4 and 4.2.3. Compressed pixels hold such a name once in 4 GB.
-_COMPRESSED: Final = (b"iCCP", b"zTXt", b"iTXt")
+# How many bytes a decoder may read before the picture. A TIFF's tags are read up to three times.
+_HEADERS: Final = {"JPEG": MAX_METADATA, "TIFF": 3 * MAX_METADATA}
 
 # How to turn a stored image upright: EXIF 2.32, tag 0x0112, table 6 of section 4.6.4.
 _UPRIGHT: Final = {
@@ -189,6 +197,7 @@ _ORIENTATION: Final = 0x0112
 
 # TIFF 6.0, section 8.
 _SUBFILE_TYPE, _REDUCED_RESOLUTION = 254, 1
+_TEXT: Final = frozenset({TiffTags.BYTE, TiffTags.ASCII, TiffTags.UNDEFINED})
 
 
 def open_image(data: bytes, shortest_side: int = 448) -> OpenedImage:
@@ -239,11 +248,12 @@ def _open(data: bytes) -> ImageFile:
             "Export the image as PNG or JPEG and send that.",
         )
     with _refusing_damage(name):
-        if name == "PNG" and sum(map(data.count, _COMPRESSED)) > MAX_COMPRESSED_CHUNKS:
-            raise RationUsedUp  # Pillow looks into each, whatever becomes of it
-        image = _OPENERS[name](RationedFile(data, _READS.get(name, _OTHER_READS)))
+        check_metadata(data, name)
+        file = RationedFile(data, _READS.get(name, _OTHER_READS), _HEADERS.get(name))
+        image = _OPENERS[name](file)
         _refuse_several(image)
         _check_limits(image, data)
+        file.pass_header()
     return image
 
 
@@ -310,12 +320,12 @@ def _check_limits(image: ImageFile, data: bytes) -> None:
     if (
         isinstance(image, JpegImagePlugin.JpegImageFile)
         and has_several_scans(image, data)
-        and data.count(b"\xff\xda") > MAX_SCANS
+        and (scans := data.count(b"\xff\xda")) > min(MAX_SCANS, MAX_SCANNED / (width * height))
     ):
         raise ImageRefused(
             RefusalReason.CORRUPT,
-            f"The JPEG has more than {MAX_SCANS} scans, far more than a camera or "
-            "viewer writes. Export the image as PNG or baseline JPEG and send that.",
+            f"The JPEG has {scans} scans, far more than a camera or viewer writes for its size. "
+            "Export the image as PNG or baseline JPEG and send that.",
         )
 
 

@@ -20,16 +20,23 @@ class RationUsedUp(Exception):
 class RationedFile(io.BytesIO):
     """A file that may be read so many times, and its length a few times over."""
 
-    def __init__(self, data: bytes, reads: int) -> None:
+    def __init__(self, data: bytes, reads: int, header: int | None = None) -> None:
         """Takes the file.
 
         Args:
             data: Its bytes.
             reads: How many pieces it may be read in.
+            header: How many bytes may be read before `pass_header`; None for as many as after it.
         """
         super().__init__(data)
         self._reads = reads
-        self._bytes = _READINGS * len(data)
+        self._bytes = self._most = _READINGS * len(data)
+        if header is not None:
+            self._bytes = min(header, self._most)
+
+    def pass_header(self) -> None:
+        """Lets the picture be read."""
+        self._bytes = self._most
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Reads up to `size` bytes.

@@ -86,7 +86,7 @@ def test_a_tiff_whose_strips_lie_over_each_other_is_refused() -> None:
 
 
 def test_what_is_long_for_a_reason_is_read() -> None:
-    long = segment(0xE2, bytes(65_000)) * 250
+    long = segment(0xE2, bytes(65_000)) * 60
     np.testing.assert_array_equal(decode(JPEG[:2] + long + JPEG[2:]), decode(JPEG))
     rows = zlib.compress(b"".join(b"\0" + row.tobytes() for row in PHANTOM))
     pieces = b"".join(chunk(b"IDAT", rows[at : at + 8]) for at in range(0, len(rows), 8))

@@ -1,0 +1,61 @@
+"""What a file holds beside its picture: little is no matter, much is refused before it is read."""
+
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from shared.decoding import ImageRefused, decode, open_image
+from shared.metadata import MAX_METADATA
+from tests.shared.pictures import PHANTOM, encode
+
+GREY = Image.fromarray(PHANTOM)
+
+
+def with_profile(file_format: str, length: int) -> bytes:
+    options = {"compression": "tiff_lzw"} if file_format == "TIFF" else {}
+    profile = np.random.default_rng(1).bytes(length)  # does not get shorter by compression
+    if file_format == "PNG":  # its compressed profiles may have a megabyte
+        return encode(GREY, "PNG", exif=profile)
+    return encode(GREY, file_format, icc_profile=profile, **options)
+
+
+def refused_for_filling(data: bytes) -> None:
+    with pytest.raises(ImageRefused) as caught:
+        open_image(data)
+    assert caught.value.reason == "corrupt"
+    assert "filling" in caught.value.detail
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_more_beside_the_picture_than_any_ordinary_file_has_is_refused(file_format: str) -> None:
+    assert decode(with_profile(file_format, MAX_METADATA - 300_000)).shape == PHANTOM.shape
+    refused_for_filling(with_profile(file_format, MAX_METADATA + 300_000))
+
+
+def test_what_comes_after_the_picture_of_a_png_counts_too() -> None:
+    data = encode(GREY, "PNG")
+    content = bytes(MAX_METADATA + 1)
+    chunk = struct.pack(">I", len(content)) + b"eXIf" + content + zlib.crc32(content).to_bytes(4)
+    refused_for_filling(data[:-12] + chunk + data[-12:])
+    assert decode(data + chunk).shape == PHANTOM.shape, "what follows the end is not looked at"
+
+
+@pytest.mark.parametrize("name", [b"iCCP", b"zTXt", b"iTXt"])
+def test_a_png_of_very_many_compressed_chunks_is_refused(name: bytes) -> None:
+    """Also of damaged ones, of which nothing is kept."""
+    content = b"a\0\1\0\0\0damaged" if name == b"iTXt" else b"a\0\0damaged"
+    chunk = struct.pack(">I", len(content)) + name + content
+    chunk += struct.pack(">I", zlib.crc32(name + content))
+    data = encode(GREY, "PNG")
+    np.testing.assert_array_equal(decode(data[:33] + chunk * 50 + data[33:]), PHANTOM)
+    refused_for_filling(data[:33] + chunk * 200 + data[33:])
+    refused_for_filling(data[:-12] + chunk * 200 + data[-12:])
+
+
+def test_a_tiff_with_a_very_long_list_of_numbers_is_refused() -> None:
+    """Of two bytes each; Pillow makes a Python number of every one."""
+    data = encode(GREY, "TIFF", tiffinfo={65000: tuple(range(1000, 61_000)) * 5})
+    refused_for_filling(data)
