@@ -34,7 +34,7 @@ from PIL.TiffImagePlugin import (
     TILEWIDTH,
 )
 
-from shared import signatures
+from shared import libtiff, signatures
 from shared.footprint import BLOCK, decoded_bytes, has_several_scans
 from shared.grey import bits_per_channel, to_grey
 from shared.metadata import MAX_METADATA, check_metadata
@@ -68,6 +68,8 @@ PngImagePlugin.MAX_TEXT_MEMORY = 1024 * 1024
 # Pillow warns of oddities in metadata. They do not concern the pixels, and metadata may name a
 # patient: it must not reach a log.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+
+libtiff.silence()
 
 
 class RefusalReason(StrEnum):
