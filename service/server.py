@@ -2,6 +2,7 @@
 finished."""
 
 import asyncio
+import errno
 import math
 import signal
 import socket
@@ -12,7 +13,7 @@ from fastapi import FastAPI
 
 from service.protocol import CalmProtocol
 from service.resources import Resources
-from service.settings import Settings
+from service.settings import Settings, SettingsInvalid
 
 
 class CalmServer(uvicorn.Server):
@@ -23,10 +24,19 @@ class CalmServer(uvicorn.Server):
         self._shared = shared
         self._drain_seconds = drain_seconds
 
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serves until it is told to stop.
+
+        Raises:
+            SettingsInvalid: It cannot listen on the address that is set; nothing was started.
+        """
+        await super().serve(sockets or await _listen(self.config))
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Starts to listen."""
+        """Starts to answer."""
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
+        self._log_started_message(sockets or [])  # uvicorn does not, of sockets it did not open
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """SIGTERM: load balancers get time to notice. Ctrl-C, or a second signal: stops now."""
@@ -43,6 +53,35 @@ class CalmServer(uvicorn.Server):
         """Finishes what is in flight; a signal that asked for it is no failure of the process."""
         await super().shutdown(sockets)
         self._captured_signals.clear()
+
+
+async def _listen(config: uvicorn.Config) -> list[socket.socket]:
+    """Opens the sockets that uvicorn would, before it says that anything was started."""
+    loop = asyncio.get_running_loop()
+    try:
+        bound = await loop.create_server(
+            asyncio.Protocol, config.host, config.port, start_serving=False
+        )
+        sockets = [one.dup() for one in bound.sockets]
+        bound.close()
+        for one in sockets:
+            one.listen(config.backlog)
+    except (OSError, UnicodeError) as error:
+        raise SettingsInvalid(_complaint(config, error)) from error
+    return sockets
+
+
+def _complaint(config: uvicorn.Config, error: OSError | UnicodeError) -> str:
+    reason = str(getattr(error, "strerror", "no name of a machine")).rpartition(": ")[2]
+    if getattr(error, "errno", None) in (errno.EADDRINUSE, errno.EACCES):
+        return (
+            f"XRAY_PORT, or PORT: cannot listen on port {config.port} of {config.host}: {reason}; "
+            "set a free port above 1023, or 0 for any that is free"
+        )
+    return (
+        f"XRAY_HOST: cannot listen on {config.host!r}: {reason}; "
+        "set an address of this machine, or 0.0.0.0 for all of them"
+    )
 
 
 def make_server(app: FastAPI, settings: Settings) -> CalmServer:

@@ -91,13 +91,25 @@ def test_a_new_bundle_is_taken_up_under_load_without_a_failure(models: Path) -> 
         assert len(versions) == 4
 
 
-def test_a_port_in_use_is_said_and_is_a_failure(models: Path) -> None:
+def test_a_port_in_use_is_said_and_nothing_is_started(models: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         ended = run(environment(models=models, port=port))
-    assert ended.returncode not in (0, -signal.SIGTERM)
-    assert "address already in use" in ended.stderr
-    assert "Traceback" not in ended.stderr
+    assert ended.returncode == 2
+    title, complaint = ended.stderr.splitlines()
+    assert title == "The service does not start:"
+    assert complaint.startswith(f"XRAY_PORT, or PORT: cannot listen on port {port} of 127.0.0.1")
+    assert "address already in use" in complaint
+
+
+# One that no name service knows, one that is no machine's own (RFC 5737), one that is no name.
+@pytest.mark.parametrize("host", ["999.1.1.1", "192.0.2.1", "no..name"])
+def test_a_wrong_host_is_said_and_nothing_is_started(models: Path, host: str) -> None:
+    ended = run(environment(models=models, port=0, host=host))
+    assert ended.returncode == 2
+    title, complaint = ended.stderr.splitlines()
+    assert title == "The service does not start:"
+    assert complaint.startswith(f"XRAY_HOST: cannot listen on '{host}'")
 
 
 def test_wrong_settings_are_said_and_exit_with_2() -> None:
