@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Self
 
@@ -16,13 +16,16 @@ _HASHED: Final = "sha256:"
 class Keys:
     """The keys that open the service, as SHA-256 digests."""
 
-    def __init__(self, keys: Iterable[str]) -> None:
+    def __init__(self, keys: Mapping[str, str]) -> None:
         """Takes keys, each plain or as `sha256:<64 hexadecimal digits>`.
+
+        Args:
+            keys: By the place where the operator wrote each, for a message that may not show it.
 
         Raises:
             SettingsInvalid: A key is not of printable ASCII, or a hash has another length.
         """
-        self._digests = [_digest(key) for key in keys]
+        self._digests = [_digest(key, place) for place, key in keys.items()]
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -31,9 +34,9 @@ class Keys:
         Raises:
             SettingsInvalid: The file cannot be read or holds no key, or a key is malformed.
         """
-        keys = list(settings.api_keys)
+        keys = {f"XRAY_API_KEYS, key {n}": key for n, key in enumerate(settings.api_keys, 1)}
         if settings.api_keys_file is not None:
-            keys += _read(settings.api_keys_file)
+            keys |= _read(settings.api_keys_file)
         return cls(keys)
 
     @property
@@ -66,10 +69,10 @@ class Keys:
             )
 
 
-def _digest(key: str) -> bytes:
+def _digest(key: str, place: str) -> bytes:
     if not (key.isascii() and key.isprintable()):
         raise SettingsInvalid(
-            "an API key has a character outside printable ASCII, which the header "
+            f"{place}: the key has a character outside printable ASCII, which the header "
             f"{HEADER} does not carry from every program; choose letters, digits and signs of ASCII"
         )
     if not key.startswith(_HASHED):
@@ -80,17 +83,26 @@ def _digest(key: str) -> bytes:
         digest = b""
     if len(digest) != hashlib.sha256().digest_size:
         raise SettingsInvalid(
-            f"an API key that begins with {_HASHED} needs 64 hexadecimal digits after it"
+            f"{place}: a key that begins with {_HASHED} needs 64 hexadecimal digits after it"
         )
     return digest
 
 
-def _read(path: Path) -> list[str]:
+def _read(path: Path) -> dict[str, str]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        # Editors of Windows begin a file with the mark that this encoding leaves out.
+        lines = map(str.strip, path.read_text(encoding="utf-8-sig").splitlines())
+    except OSError as error:
         raise SettingsInvalid(f"XRAY_API_KEYS_FILE: cannot read {path}: {error}") from error
-    keys = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    except UnicodeDecodeError as error:
+        raise SettingsInvalid(
+            f"XRAY_API_KEYS_FILE: {path} is not in UTF-8; save it in that encoding"
+        ) from error
+    keys = {
+        f"XRAY_API_KEYS_FILE, line {n} of {path}": line
+        for n, line in enumerate(lines, 1)
+        if line and not line.startswith("#")
+    }
     if not keys:
         raise SettingsInvalid(f"XRAY_API_KEYS_FILE: {path} holds no key; write one a line")
     return keys

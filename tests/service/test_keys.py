@@ -69,19 +69,19 @@ def test_the_document_asks_for_a_key_only_where_one_is_needed(start: Start) -> N
 
 
 def test_keys_are_not_kept_in_plain() -> None:
-    assert "hidden" not in repr(vars(Keys(["hidden"])))
+    assert "hidden" not in repr(vars(Keys({"a test": "hidden"})))
 
 
 @pytest.mark.parametrize("key", ["sha256:", "sha256:abc", "sha256:" + "g" * 64])
 def test_a_malformed_hash_stops_the_start(key: str) -> None:
     with pytest.raises(SettingsInvalid, match="64"):
-        Keys([key])
+        Keys({"a test": key})
 
 
 @pytest.mark.parametrize("key", ["clé", "ключ", "two\nlines"])
 def test_a_key_that_no_header_carries_stops_the_start(key: str) -> None:
     with pytest.raises(SettingsInvalid, match="ASCII") as invalid:
-        Keys([key])
+        Keys({"a test": key})
     assert key not in str(invalid.value)
 
 
@@ -90,3 +90,28 @@ def test_a_missing_or_empty_key_file_stops_the_start(tmp_path: Path) -> None:
     for name in ("missing", "empty"):
         with pytest.raises(SettingsInvalid, match=name):
             Keys.from_settings(Settings(api_keys_file=tmp_path / name))
+
+
+def test_a_key_file_as_windows_writes_it_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_bytes("first\r\nsecond\r\n".encode("utf-8-sig"))
+    keys = Keys.from_settings(Settings(api_keys_file=file))
+    keys.check("first")
+    keys.check("second")
+
+
+def test_a_wrong_key_is_named_by_its_place_and_not_shown(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text(f"# for the ward\n\n{HASHED}\nclé-secret\n", encoding="utf-8")
+    with pytest.raises(SettingsInvalid, match=f"XRAY_API_KEYS_FILE, line 4 of {file}:") as invalid:
+        Keys.from_settings(Settings(api_keys_file=file))
+    assert "secret" not in str(invalid.value)
+    with pytest.raises(SettingsInvalid, match="XRAY_API_KEYS, key 2:"):
+        Keys.from_settings(Settings(api_keys=("first", "sha256:2")))
+
+
+def test_a_key_file_of_another_encoding_is_told_which_to_use(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text("first\n", encoding="utf-16")
+    with pytest.raises(SettingsInvalid, match=r"XRAY_API_KEYS_FILE: .*UTF-8"):
+        Keys.from_settings(Settings(api_keys_file=file))
