@@ -6,6 +6,7 @@ message that names it.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -23,6 +24,10 @@ FORM_OVERHEAD = 16 * 1024
 """Bytes that a form may add to its file: boundaries, headers, a key."""
 _BESIDE = MIB
 """Bytes that may be in memory beside a file: its form, and in a batch what comes after it."""
+
+# As a browser writes it (RFC 6454, section 6.2), as they are compared letter by letter.
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:]+\])(:\d{1,5})?|\*|null")
+_WITH_DEFAULT_PORT = re.compile(r"http:.*:80|https:.*:443")
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Words = Annotated[tuple[str, ...], NoDecode]
@@ -98,7 +103,7 @@ class Settings(BaseSettings):
         None, description="file with a key a line, plain or as `sha256:<hex>`"
     )
     cors_origins: Words = Field(
-        (), description="origins that browsers may call from; none: CORS off"
+        (), description="origins that browsers may call from, or `*`; none: CORS off"
     )
     root_path: str = Field("", description="path prefix under which a proxy offers the service")
     log_format: Literal["auto", "json", "text"] = Field(
@@ -115,6 +120,18 @@ class Settings(BaseSettings):
         if not words:  # a service that is to ask for keys must not open to all
             raise ValueError("there is nothing in it but commas and spaces; name some, or unset it")
         return words
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            if not _ORIGIN.fullmatch(origin) or _WITH_DEFAULT_PORT.fullmatch(origin):
+                raise ValueError(
+                    f"{origin[:80]!r} is never a page's origin; one is scheme://host[:port] in "
+                    "lower case, such as https://ward.example: without path, slash at its end or "
+                    "the scheme's usual port; put commas between several; * is any"
+                )
+        return value
 
     @field_validator("root_path")
     @classmethod

@@ -59,11 +59,44 @@ def test_the_own_variable_outweighs_the_platforms(monkeypatch: pytest.MonkeyPatc
         ("XRAY_API_KEYS", " , "),
         ("XRAY_API_KEYS", " "),
         ("XRAY_CORS_ORIGINS", ","),
+        ("XRAY_CORS_ORIGINS", "foo bar"),
+        ("XRAY_CORS_ORIGINS", "https://ward.example, ward.example"),
+        ("XRAY_CORS_ORIGINS", "https://ward.example https://other.example"),
+        ("XRAY_CORS_ORIGINS", "https://ward.example/"),
+        ("XRAY_CORS_ORIGINS", "https://Ward.example"),
+        ("XRAY_CORS_ORIGINS", "https://ward.example:443"),
+        ("XRAY_CORS_ORIGINS", "http://ward.example:80"),
     ],
 )
 def test_a_wrong_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsInvalid, match=name):
+        read_settings()
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "*",
+        "null",
+        "https://ward.example",
+        "https://ward.example:80",
+        "http://10.0.0.7:3000",
+        "http://[::80]",
+        "http://[::1]:3000",
+        "moz-extension://0f3a6c1d-9b2e",
+    ],
+)
+def test_whatever_a_browser_may_send_as_an_origin_is_accepted(
+    monkeypatch: pytest.MonkeyPatch, origin: str
+) -> None:
+    monkeypatch.setenv("XRAY_CORS_ORIGINS", f"https://other.example, {origin}")
+    assert read_settings().cors_origins == ("https://other.example", origin)
+
+
+def test_a_wrong_origin_is_told_what_one_looks_like(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XRAY_CORS_ORIGINS", "https://ward.example, foo bar")
+    with pytest.raises(SettingsInvalid, match=r"'foo bar' is never .* https://ward.example"):
         read_settings()
 
 
