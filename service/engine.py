@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 DEFAULT_BUNDLE = Path(__file__).resolve().parent.parent / "models" / "default"
 
+NO_FOLDER: Final = "the folder of XRAY_MODELS does not exist"
+
 RETRY_SECONDS: Final = 60.0
 """A model that could not be read is tried again so much later: disks and networks recover."""
 
@@ -32,7 +34,8 @@ class Engine:
         model: What is served, or None as long as nothing could be loaded.
         swaps: How often a model was taken up in place of another.
         refused: How often a model was refused.
-        complaint: Why the model that was asked for is not the one that is served, or None.
+        complaint: Why the model that was asked for is not the one that is served, or that there is
+            no folder to ask in; else None.
     """
 
     def __init__(self, models: Path, default: Path = DEFAULT_BUNDLE) -> None:
@@ -61,16 +64,21 @@ class Engine:
         """
         asked_for: Path | None = None
         wrong: Exception | None = None
+        missing = False
         try:
             asked_for = self._asked_for()
+            missing = asked_for is None and not self._models.is_dir()
         except (BundleInvalid, OSError) as failure:
             wrong = failure.with_traceback(None)
-        seen = str(wrong), self._files(asked_for)
+        seen = missing, str(wrong), self._files(asked_for)
         if seen == self._seen and monotonic() < self._again_at:
             return
         self._seen = seen
         self._again_at = math.inf
         complaint = None
+        if missing:  # a wrong setting, or a volume that is yet to come
+            complaint = NO_FOLDER
+            log.warning("no models folder", extra={"folder": str(self._models)})
         try:
             if wrong is not None:
                 raise wrong
@@ -110,7 +118,8 @@ class Engine:
         swapped = before not in (None, model.manifest.version)
         self.model = model
         self.swaps += swapped
-        log.info("model taken up", extra={"model": model.manifest.version, "swap": swapped})
+        facts = {"model": model.manifest.version, "source": str(model.source), "swap": swapped}
+        log.info("model taken up", extra=facts)
         return_free_memory()  # what loading left, and the model before this one
 
     def _refuse(self, refusal: Exception) -> str:

@@ -24,7 +24,8 @@ class Ready(BaseModel):
         description="the version that is served", examples=["2026-11-23T060000Z-3f2a9c1d"]
     )
     complaint: str | None = Field(
-        description="why the model that was asked for is not the one that is served",
+        description="why the model that was asked for is not the one that is served, "
+        "or that the folder to ask in does not exist",
         examples=[None],
     )
 

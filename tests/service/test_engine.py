@@ -245,13 +245,58 @@ def test_at_start_the_last_good_bundle_stands_in_for_a_bad_one(models: Path) -> 
     assert engine.complaint
 
 
-def test_without_a_models_folder_the_default_is_served(models: Path, tmp_path: Path) -> None:
-    default = tmp_path / "default"
-    shutil.copytree(models / (models / "current").read_text().strip(), default)
-    engine = Engine(tmp_path / "nothing", default=default)
+@pytest.fixture
+def default(models: Path, tmp_path: Path) -> Path:
+    """The bundle that ships, away from the models folder."""
+    folder = tmp_path / "default"
+    shutil.copytree(models / (models / "current").read_text().strip(), folder)
+    return folder
+
+
+def test_in_an_empty_models_folder_nothing_is_amiss(
+    default: Path, tmp_path: Path, log: io.StringIO
+) -> None:
+    """As a container finds it when it starts for the first time."""
+    (tmp_path / "empty").mkdir()
+    engine = Engine(tmp_path / "empty", default)
     engine.look()
-    assert engine.model is not None
     assert engine.complaint is None
+    line = logged(log, event="model taken up", level="info")
+    assert (line["model"], line["source"]) == (version(engine), str(default))
+
+
+def test_a_missing_models_folder_is_complained_of_until_it_comes(
+    default: Path, tmp_path: Path, log: io.StringIO
+) -> None:
+    later = tmp_path / "later"
+    engine = Engine(later, default)
+    for _ in range(3):
+        engine.look()
+    shipped = version(engine)
+    assert (engine.complaint, engine.refused) == (module.NO_FOLDER, 0)
+    assert logged(log, event="no models folder", level="warning")["folder"] == str(later)
+    later.mkdir()
+    engine.look()
+    assert (engine.complaint, version(engine)) == (None, shipped)
+    new = publish_tiny(later, tiny_draft(threshold=0.3))
+    engine.look()
+    assert (engine.complaint, version(engine)) == (None, new.name)
+
+
+def test_a_models_folder_that_goes_away_takes_no_model_away(models: Path, engine: Engine) -> None:
+    before = version(engine)
+    away = models.rename(models.with_name("away"))
+    engine.look()
+    assert (engine.complaint, version(engine)) == (module.NO_FOLDER, before)
+    away.rename(models)
+    engine.look()
+    assert (engine.complaint, version(engine)) == (None, before)
+
+
+def test_the_probe_tells_of_a_missing_models_folder(start: Start, tmp_path: Path) -> None:
+    ready = start(models=tmp_path / "Jane-Doe").get("/readyz")
+    assert ready.json()["complaint"] == module.NO_FOLDER
+    assert "Jane" not in ready.text
 
 
 def test_a_service_without_a_model_is_not_ready_until_one_comes(
