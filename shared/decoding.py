@@ -21,11 +21,11 @@ from PIL import (
     JpegImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
-    TiffTags,
     WebPImagePlugin,
 )
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import (
+    ROWSPERSTRIP,
     STRIPBYTECOUNTS,
     STRIPOFFSETS,
     TILEBYTECOUNTS,
@@ -37,7 +37,7 @@ from PIL.TiffImagePlugin import (
 from shared import libtiff, signatures
 from shared.footprint import BLOCK, decoded_bytes, has_several_scans
 from shared.grey import bits_per_channel, to_grey
-from shared.metadata import MAX_METADATA, check_metadata
+from shared.metadata import MAX_METADATA, MAX_PIECES, check_metadata, ration_tags
 from shared.rationing import RationedFile, RationUsedUp
 
 MIN_SIDE: Final = 64
@@ -51,9 +51,6 @@ MAX_SCANS: Final = 100
 
 MAX_SCANNED: Final = 12 * MAX_PIXELS
 """Most pixels of all those passes together; each may cost as much as a whole image."""
-
-MAX_PIECES: Final = 65_536
-"""Most strips or tiles of a TIFF; a row each is the finest that is usual."""
 
 MAX_OVERLAP: Final = 16
 """How many times a TIFF's length its strips or tiles may have together. They do not overlap, but
@@ -70,6 +67,7 @@ PngImagePlugin.MAX_TEXT_MEMORY = 1024 * 1024
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 libtiff.silence()
+ration_tags()
 
 
 class RefusalReason(StrEnum):
@@ -154,12 +152,8 @@ class _TiffFile(TiffImagePlugin.TiffImageFile):
     """A TIFF file of tags that are not too long, and so of not too many strips or tiles."""
 
     def _setup(self) -> None:
-        stored = self.tag_v2._tagdata  # numbers take ten times that once they are unpacked
-        if sum(map(len, stored.values())) > MAX_METADATA:
+        if sum(map(len, self.tag_v2._tagdata.values())) > MAX_METADATA:
             raise RationUsedUp
-        for tag, values in stored.items():
-            if self.tag_v2.tagtype[tag] not in _TEXT and len(values) > 8 * MAX_PIECES:
-                raise RationUsedUp
         for tag in (STRIPOFFSETS, STRIPBYTECOUNTS, TILEOFFSETS, TILEBYTECOUNTS):
             if len(self.tag_v2.get(tag, ())) > MAX_PIECES:
                 raise RationUsedUp
@@ -199,7 +193,6 @@ _ORIENTATION: Final = 0x0112
 
 # TIFF 6.0, section 8.
 _SUBFILE_TYPE, _REDUCED_RESOLUTION = 254, 1
-_TEXT: Final = frozenset({TiffTags.BYTE, TiffTags.ASCII, TiffTags.UNDEFINED})
 
 
 def open_image(data: bytes, shortest_side: int = 448) -> OpenedImage:
@@ -309,9 +302,7 @@ def _check_limits(image: ImageFile, data: bytes) -> None:
                 f"The tiles of the TIFF file have {tiled / 1e6:.1f} million pixels together; "
                 f"{limit}. Export the image as PNG or JPEG and send that.",
             )
-        for lengths in (STRIPBYTECOUNTS, TILEBYTECOUNTS):
-            if sum(image.tag_v2.get(lengths, ())) > MAX_OVERLAP * len(data) + BLOCK:
-                raise RationUsedUp
+        _check_pieces(image, data)
     if isinstance(image, BmpImagePlugin.BmpImageFile) and image.tile[0].codec_name == "bmp_rle":
         # Pillow decodes these in Python, a byte at a time: seconds in which no other thread runs.
         raise ImageRefused(
@@ -329,6 +320,24 @@ def _check_limits(image: ImageFile, data: bytes) -> None:
             f"The JPEG has {scans} scans, far more than a camera or viewer writes for its size. "
             "Export the image as PNG or baseline JPEG and send that.",
         )
+
+
+def _check_pieces(image: TiffImagePlugin.TiffImageFile, data: bytes) -> None:
+    """Refuse a TIFF whose strips or tiles have the decoder do the same work over and over."""
+    if image.tile[0].codec_name != "libtiff":
+        return  # not compressed: each is read where it is
+    tags = image.tag_v2
+    lengths = [*tags.get(STRIPBYTECOUNTS, ()), *tags.get(TILEBYTECOUNTS, ())]
+    together = sum(min(length, len(data)) for length in lengths)  # some writers know no length
+    most = MAX_OVERLAP * len(data) + BLOCK
+    if image.info["compression"] in ("jpeg", "tiff_jpeg"):
+        tile = tags.get(TILEWIDTH, 0) * tags.get(TILELENGTH, 0)
+        strip = image.width * min(tags.get(ROWSPERSTRIP, image.height), image.height)
+        if data.count(b"\xff\xda") * (tile or strip) > MAX_SCANNED:
+            raise RationUsedUp
+        most = 2 * len(data)
+    if together > most:
+        raise RationUsedUp
 
 
 def _tiled_pixels(image: TiffImagePlugin.TiffImageFile) -> int:

@@ -1,11 +1,13 @@
 """What a file holds beside its picture: little is no matter, much is refused before it is read."""
 
+import io
 import struct
 import zlib
+from typing import cast
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from shared.decoding import ImageRefused, decode, open_image
 from shared.metadata import MAX_METADATA
@@ -55,7 +57,25 @@ def test_a_png_of_very_many_compressed_chunks_is_refused(name: bytes) -> None:
     refused_for_filling(data[:-12] + chunk * 200 + data[-12:])
 
 
-def test_a_tiff_with_a_very_long_list_of_numbers_is_refused() -> None:
-    """Of two bytes each; Pillow makes a Python number of every one."""
-    data = encode(GREY, "TIFF", tiffinfo={65000: tuple(range(1000, 61_000)) * 5})
-    refused_for_filling(data)
+def test_long_lists_of_numbers_are_never_unpacked() -> None:
+    """Of a TIFF's tags and of EXIF; Pillow makes a Python number of each."""
+    numbers = tuple(range(1000, 61_000)) * 5
+    with Image.open(io.BytesIO(encode(GREY, "TIFF", tiffinfo={65000: numbers}))) as image:
+        assert 65000 not in cast(TiffImagePlugin.TiffImageFile, image).tag_v2
+    exif = Image.Exif()
+    exif[65000] = numbers
+    exif[65001] = 3
+    png = encode(GREY, "PNG", exif=exif.tobytes())
+    np.testing.assert_array_equal(decode(png), PHANTOM)
+    with Image.open(io.BytesIO(png)) as image:
+        assert dict(image.getexif()) == {65001: 3}
+
+
+def test_a_long_animation_is_still_called_one() -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (4, 1200, 1200), np.uint8)
+    first, *more = (Image.fromarray(frame) for frame in noise)
+    data = encode(first, "PNG", save_all=True, append_images=more)
+    assert len(data) > MAX_METADATA
+    with pytest.raises(ImageRefused) as caught:
+        open_image(data)
+    assert caught.value.reason == "animated"

@@ -148,6 +148,19 @@ def test_tiff_strips_that_lie_on_each_other_are_refused() -> None:
     assert refused(tiff(64, rows, tags) + bytes(100_000)).reason == "corrupt"
 
 
+def test_a_tiff_of_jpegs_of_very_many_scans_is_refused() -> None:
+    plain = Image.new("L", (2000, 2000), 90)
+
+    def of_two(jpeg: bytes) -> bytes:
+        tags = {259: [7], 273: [1000, 1000 + len(jpeg)], 278: [2000], 279: [len(jpeg)] * 2}
+        return tiff(2000, 4000, tags).ljust(1000, b"\0") + jpeg * 2
+
+    assert decode(of_two(encode(plain, "JPEG"))).shape == (4000, 2000)
+    jpeg = encode(plain, "JPEG", progressive=True)
+    scan = jpeg[jpeg.rindex(b"\xff\xda") : -2]
+    assert refused(of_two(jpeg[:-2] + scan * 90 + jpeg[-2:])).reason == "corrupt"
+
+
 def test_a_progressive_jpeg_of_very_many_scans_is_refused() -> None:
     data = encode(GREY, "JPEG", progressive=True)
     last = data.rindex(b"\xff\xda")
