@@ -7,6 +7,7 @@ exception leaves this module.
 """
 
 import io
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -51,6 +52,9 @@ MAX_SCANS: Final = 100
 
 MAX_SCANNED: Final = 12 * MAX_PIXELS
 """Most pixels of all those passes together; each may cost as much as a whole image."""
+
+MAX_TIFF_SCANS: Final = 4
+"""Most passes over a JPEG within a TIFF: one for each channel, where there is not one for all."""
 
 MAX_OVERLAP: Final = 16
 """How many times a TIFF's length its strips or tiles may have together. They do not overlap, but
@@ -178,6 +182,11 @@ _OTHER_READS: Final = 100_000
 
 # How many bytes a decoder may read before the picture. A TIFF's tags are read up to three times.
 _HEADERS: Final = {"JPEG": MAX_METADATA, "TIFF": 3 * MAX_METADATA}
+
+# The start of a JPEG's frame, with its height (ITU-T T.81, B.2.2).
+_FRAME: Final = re.compile(
+    rb"\xff[\xc0-\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf]\0.[\x08\x0c](..)", re.DOTALL
+)
 
 # How to turn a stored image upright: EXIF 2.32, tag 0x0112, table 6 of section 4.6.4.
 _UPRIGHT: Final = {
@@ -327,17 +336,18 @@ def _check_pieces(image: TiffImagePlugin.TiffImageFile, data: bytes) -> None:
     if image.tile[0].codec_name != "libtiff":
         return  # not compressed: each is read where it is
     tags = image.tag_v2
+    offsets = [*tags.get(STRIPOFFSETS, ()), *tags.get(TILEOFFSETS, ())]
     lengths = [*tags.get(STRIPBYTECOUNTS, ()), *tags.get(TILEBYTECOUNTS, ())]
     together = sum(min(length, len(data)) for length in lengths)  # some writers know no length
-    most = MAX_OVERLAP * len(data) + BLOCK
-    if image.info["compression"] in ("jpeg", "tiff_jpeg"):
-        tile = tags.get(TILEWIDTH, 0) * tags.get(TILELENGTH, 0)
-        strip = image.width * min(tags.get(ROWSPERSTRIP, image.height), image.height)
-        if data.count(b"\xff\xda") * (tile or strip) > MAX_SCANNED:
-            raise RationUsedUp
-        most = 2 * len(data)
-    if together > most:
+    of_jpegs = image.info["compression"] in ("jpeg", "tiff_jpeg")
+    if together > (2 * len(data) if of_jpegs else MAX_OVERLAP * len(data) + BLOCK):
         raise RationUsedUp
+    rows = tags.get(TILELENGTH, min(tags.get(ROWSPERSTRIP, image.height), image.height))
+    for offset, length in zip(offsets, lengths, strict=False) if of_jpegs else ():
+        piece = data[offset : offset + length]
+        heights = [int.from_bytes(found) for found in _FRAME.findall(piece)]
+        if piece.count(b"\xff\xda") > MAX_TIFF_SCANS or max(heights, default=0) > rows + 15:
+            raise RationUsedUp  # libtiff would decode all of it for the rows that it needs
 
 
 def _tiled_pixels(image: TiffImagePlugin.TiffImageFile) -> int:

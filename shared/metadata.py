@@ -31,6 +31,7 @@ MAX_PIECES: Final = 65_536
 _MOST_CHUNKS: Final = 100_000
 _PICTURE: Final = frozenset({b"IDAT", b"fdAT", b"VP8 ", b"VP8L", b"ALPH", b"ANMF"})
 _LONG: Final = 4096
+_LAYERS: Final = 37724  # Photoshop's own copy of the picture, megabytes long
 _TEXT: Final = frozenset({TiffTags.BYTE, TiffTags.ASCII, TiffTags.UNDEFINED})
 _PIECES: Final = frozenset({STRIPOFFSETS, STRIPBYTECOUNTS, TILEOFFSETS, TILEBYTECOUNTS})
 _COMPRESSED: Final = frozenset({b"iCCP", b"zTXt", b"iTXt"})
@@ -68,12 +69,10 @@ def ration_tags() -> None:
     def load_rationed(tags: ImageFileDirectory_v2, file: IO[bytes]) -> None:
         load(tags, file)
         for tag, stored in list(tags._tagdata.items()):
-            if tags.tagtype[tag] in _TEXT:
-                continue
             if tag in _PIECES:
                 if len(stored) > 8 * MAX_PIECES:
                     raise RationUsedUp
-            elif len(stored) > _LONG:
+            elif tag == _LAYERS or (tags.tagtype[tag] not in _TEXT and len(stored) > _LONG):
                 del tags._tagdata[tag]
 
     ImageFileDirectory_v2.load = load_rationed  # type: ignore[method-assign, assignment]

@@ -71,6 +71,12 @@ def test_long_lists_of_numbers_are_never_unpacked() -> None:
         assert dict(image.getexif()) == {65001: 3}
 
 
+def test_the_layers_of_a_drawing_program_are_left_alone() -> None:
+    """They hold the picture once more, in a form of their own."""
+    data = encode(GREY, "TIFF", tiffinfo={37724: bytes(MAX_METADATA + 1)})
+    np.testing.assert_array_equal(decode(data), PHANTOM)
+
+
 def test_a_long_animation_is_still_called_one() -> None:
     noise = np.random.default_rng(1).integers(0, 256, (4, 1200, 1200), np.uint8)
     first, *more = (Image.fromarray(frame) for frame in noise)

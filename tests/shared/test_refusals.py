@@ -156,9 +156,16 @@ def test_a_tiff_of_jpegs_of_very_many_scans_is_refused() -> None:
         return tiff(2000, 4000, tags).ljust(1000, b"\0") + jpeg * 2
 
     assert decode(of_two(encode(plain, "JPEG"))).shape == (4000, 2000)
+    assert decode(encode(plain.convert("RGB"), "TIFF", compression="jpeg")).shape == (2000, 2000)
     jpeg = encode(plain, "JPEG", progressive=True)
     scan = jpeg[jpeg.rindex(b"\xff\xda") : -2]
     assert refused(of_two(jpeg[:-2] + scan * 90 + jpeg[-2:])).reason == "corrupt"
+
+
+def test_a_tiff_of_a_jpeg_that_is_taller_than_its_strip_is_refused() -> None:
+    jpeg = encode(Image.new("L", (2000, 2000), 90), "JPEG")
+    tags = {259: [7], 273: [1000], 278: [64], 279: [len(jpeg)]}
+    assert refused(tiff(2000, 64, tags).ljust(1000, b"\0") + jpeg).reason == "corrupt"
 
 
 def test_a_progressive_jpeg_of_very_many_scans_is_refused() -> None:
