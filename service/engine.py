@@ -15,7 +15,7 @@ from typing import Final
 
 from service.memory import return_free_memory
 from service.served import ServedModel, load_bundle
-from shared.bundle import MANIFEST_NAME, BundleInvalid, current
+from shared.bundle.store import MANIFEST_NAME, BundleInvalid, current
 
 log = logging.getLogger(__name__)
 

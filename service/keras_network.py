@@ -16,7 +16,7 @@ from PIL import Image
 
 from service.network import NetworkInvalid, Outputs, warm_up
 from service.served import ServedModel
-from shared.manifest import Manifest, OperatingPoint
+from shared.bundle.manifest import Manifest, OperatingPoint
 from shared.preprocessing import INPUT_SIZE
 
 CAVEAT = (

@@ -14,7 +14,7 @@ from service.budget import ByteBudget
 from service.memory import return_free_memory
 from service.overlay import draw_background, overlay_size
 from service.problems import IMAGE_TOO_COSTLY, Problem, overloaded
-from shared.decoding import OpenedImage, open_image
+from shared.imaging.decode import OpenedImage, open_image
 from shared.preprocessing import preprocess
 
 _SHORTEST_SIDE: Final = 448

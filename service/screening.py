@@ -17,9 +17,15 @@ from service.network_input import DecodingMemory, network_input
 from service.overlay import Drawing, Overlay, draw_layer, draw_overlay
 from service.problems import NOT_A_CHEST_XRAY, Problem, refused
 from service.served import ServedModel
-from shared.decoding import ImageRefused
+from shared.bundle.manifest import (
+    CHEST_XRAY_HEAD,
+    PNEUMONIA_HEAD,
+    VIRAL_HEAD,
+    Calibration,
+    Manifest,
+)
+from shared.imaging.decode import ImageRefused
 from shared.labels import BACTERIAL, NORMAL, PNEUMONIA, VIRAL
-from shared.manifest import CHEST_XRAY_HEAD, PNEUMONIA_HEAD, VIRAL_HEAD, Calibration, Manifest
 
 UNFAMILIAR: Final = (
     "unfamiliar_image",

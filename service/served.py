@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.network import Network, OnnxNetwork, warm_up
-from shared.bundle import Manifest, open_bundle
+from shared.bundle.store import Manifest, open_bundle
 
 NETWORK_FILE = "model.onnx"
 

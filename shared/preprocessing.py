@@ -54,7 +54,7 @@ def preprocess(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Turn one decoded image into the network's input.
 
     Args:
-        grey: (H, W) uint8, as `shared.decoding.decode` returns it.
+        grey: (H, W) uint8, as `shared.imaging.decode.decode` returns it.
 
     Returns:
         (1, 224, 224, 1) float32 in [0, 1].

@@ -54,7 +54,7 @@ def test_tensorflow_is_imported_only_where_nothing_else_will_do() -> None:
     assert by_name == TENSORFLOW_ONLY
 
 
-@pytest.mark.parametrize("module", ["service.app", "service.screening", "shared.bundle"])
+@pytest.mark.parametrize("module", ["service.app", "service.screening", "shared.bundle.store"])
 def test_serving_loads_no_tensorflow(module: str) -> None:
     code = f"import sys, {module}; sys.exit(bool({{'tensorflow', 'keras'}} & set(sys.modules)))"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from shared.bundle import PublishFailed
+from shared.bundle.store import PublishFailed
 from trainer.arguments import build_parser, given
 from trainer.dataset import SPLITS
 from trainer.errors import TrainerError

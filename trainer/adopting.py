@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from shared.bundle import MANIFEST_NAME, publish
-from shared.manifest import Calibration, Data, Draft, Manifest, OperatingPoint
+from shared.bundle.manifest import Calibration, Data, Draft, Manifest, OperatingPoint
+from shared.bundle.store import MANIFEST_NAME, publish
 from trainer.audit import fingerprint
 from trainer.console import say
 from trainer.dataset import Split

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from shared.bundle.manifest import Data
 from shared.labels import LABELS
-from shared.manifest import Data
 from trainer.dataset import Broken, Split
 from trainer.patients import is_kaggle_name
 from trainer.style import STATISTICS, style_statistics

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
-from shared.manifest import Calibration
+from shared.bundle.manifest import Calibration
 from trainer.options import CALIBRATIONS
 
 Logits = NDArray[np.floating]

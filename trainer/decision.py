@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.manifest import PNEUMONIA_HEAD, VIRAL_HEAD, Calibration, Draft, OperatingPoint
+from shared.bundle.manifest import PNEUMONIA_HEAD, VIRAL_HEAD, Calibration, Draft, OperatingPoint
 from trainer.calibration import calibrated, fit_calibration
 from trainer.dataset import Split
 from trainer.evaluation import Answers

@@ -16,7 +16,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from shared.manifest import CHEST_XRAY_HEAD, PNEUMONIA_HEAD, VIRAL_HEAD, Calibration
+from shared.bundle.manifest import CHEST_XRAY_HEAD, PNEUMONIA_HEAD, VIRAL_HEAD, Calibration
 from shared.preprocessing import INPUT_SIZE
 from trainer.backend import load_keras
 from trainer.calibration import calibrated

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.manifest import CHEST_XRAY_HEAD, Calibration, Data, Refusal, Unfamiliar
+from shared.bundle.manifest import CHEST_XRAY_HEAD, Calibration, Data, Refusal, Unfamiliar
 from trainer.audit import Audit
 from trainer.bootstrap import Interval, intervals, wilson
 from trainer.dataset import Split

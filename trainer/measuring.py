@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from shared.manifest import Refusal, Unfamiliar
+from shared.bundle.manifest import Refusal, Unfamiliar
 from trainer.bootstrap import Interval, wilson
 from trainer.console import bar, say
 from trainer.dataset import Dataset, Split, check_split, find_dataset

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.manifest import OperatingPoint
+from shared.bundle.manifest import OperatingPoint
 from trainer.bootstrap import patient_weights
 
 _DIGITS = 4  # more would mean nothing, and every answer shows them

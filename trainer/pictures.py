@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from shared import decoding, preprocessing
+from shared import preprocessing
+from shared.imaging import decode
 from trainer.errors import TrainerError
 
 
@@ -38,8 +39,8 @@ def load_pictures(folder: Path) -> tuple[NDArray[np.uint8], int]:
     images, unread = [], 0
     for path in list_files(folder):
         try:
-            images.append(preprocessing.resize(decoding.decode(path.read_bytes())))
-        except (decoding.ImageRefused, OSError):
+            images.append(preprocessing.resize(decode.decode(path.read_bytes())))
+        except (decode.ImageRefused, OSError):
             unread += 1
     if not images:
         raise TrainerError(f"{folder} holds no readable picture ({unread} files were tried).")

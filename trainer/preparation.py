@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from shared.bundle.manifest import Data
 from shared.labels import LABELS
-from shared.manifest import Data
 from trainer.audit import Audit, audit, data_record, fingerprint
 from trainer.console import bar, say
 from trainer.dataset import Dataset, DatasetError, Split, check_split, find_dataset

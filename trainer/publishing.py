@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shared.bundle import publish
-from shared.manifest import Draft, Metric, Refusal, Unfamiliar
+from shared.bundle.manifest import Draft, Metric, Refusal, Unfamiliar
+from shared.bundle.store import publish
 from trainer.audit import class_counts
 from trainer.console import say
 from trainer.decision import decide

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from shared.bundle import MANIFEST_NAME, Bundle, BundleInvalid, current, open_bundle
+from shared.bundle.store import MANIFEST_NAME, Bundle, BundleInvalid, current, open_bundle
 from trainer.console import say
 from trainer.decision import Decision
 from trainer.errors import TrainerError

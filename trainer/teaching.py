@@ -17,7 +17,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from shared.manifest import PNEUMONIA_HEAD, VIRAL_HEAD
+from shared.bundle.manifest import PNEUMONIA_HEAD, VIRAL_HEAD
 from trainer.errors import TrainerError
 from trainer.scoring import open_model
 

@@ -13,7 +13,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from service.network import OnnxNetwork
-from shared.decoding import decode
+from shared.imaging.decode import decode
 from shared.preprocessing import preprocess
 
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.problems import NOT_READY
 from service.reference import problem_answers
 from service.resources import resources
-from shared.manifest import Metric
+from shared.bundle.manifest import Metric
 
 router = APIRouter(tags=["model"])
 

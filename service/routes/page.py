@@ -12,7 +12,7 @@ from service.resources import resources
 from service.web.assets import Asset, build, static_files
 from service.web.languages import Language, choose, languages
 from service.web.rendering import blank_page, page
-from shared.manifest import Manifest
+from shared.bundle.manifest import Manifest
 
 router = APIRouter(include_in_schema=False)
 

@@ -15,8 +15,8 @@ from service.screening import Screening
 from service.web.assets import WEB, Asset, asset, build, static_files
 from service.web.languages import Language, isolated, languages
 from service.web.remedies import OTHER, REMEDIES
+from shared.bundle.manifest import Manifest
 from shared.labels import BACTERIAL
-from shared.manifest import Manifest
 
 HTML: Final = "text/html; charset=utf-8"
 _PICTURE_SIDE: Final = 720

@@ -19,7 +19,7 @@ import pytest
 
 from tests.conftest import QUICK_TRAINING, ROOT
 from tests.phantoms import chest_phantom, write_kaggle_folder
-from tests.shared.pictures import encode
+from tests.shared.imaging.pictures import encode
 
 PROJECT = "chest-xray-e2e"
 Compose = Callable[..., str]

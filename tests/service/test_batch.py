@@ -25,7 +25,7 @@ from service.problems import TYPE_PREFIX
 from service.routes.batch import LineByLine
 from service.screening import Screening, screen
 from service.served import ServedModel
-from shared.decoding import OpenedImage
+from shared.imaging.decode import OpenedImage
 from tests.service.conftest import Start, wait_until
 from tests.service.test_refusals import expect
 from tests.service.tiny_bundle import NORMAL_LIKE, PNEUMONIA_LIKE

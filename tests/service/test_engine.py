@@ -17,8 +17,8 @@ from service import served
 from service.engine import Engine
 from service.network import OnnxNetwork
 from service.served import ServedModel, load_bundle
-from shared.bundle import BundleInvalid, open_bundle, publish
-from shared.manifest import Draft
+from shared.bundle.manifest import Draft
+from shared.bundle.store import BundleInvalid, open_bundle, publish
 from tests.service.conftest import Start, logged, wait_until
 from tests.service.tiny_bundle import NORMAL_LIKE, publish_tiny, tiny_draft, tiny_network
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from service.logs import set_up_logs
-from shared.decoding import decode
+from shared.imaging.decode import decode
 from tests.service.tiny_bundle import tilted
 
 NAME = "Jane-Doe-1962"

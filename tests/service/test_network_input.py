@@ -11,8 +11,8 @@ from service.budget import ByteBudget
 from service.network_input import DecodingMemory, network_input
 from service.problems import IMAGE_TOO_COSTLY, OVERLOADED, Problem
 from service.settings import Settings
-from shared.decoding import ImageRefused, OpenedImage, open_image
-from shared.footprint import BLOCK
+from shared.imaging.decode import ImageRefused, OpenedImage, open_image
+from shared.imaging.memory_estimate import BLOCK
 from tests.service.tiny_bundle import NORMAL_LIKE, PNEUMONIA_LIKE, encode, tilted
 
 

@@ -17,7 +17,7 @@ from service import intake
 from service.edge import SECURITY_HEADERS, Edge
 from service.network_input import DecodingMemory
 from service.protocol import HEADERS_LIMIT
-from shared.decoding import OpenedImage
+from shared.imaging.decode import OpenedImage
 from tests.service.conftest import Start, logged, wait_until
 from tests.service.connections import (
     CHUNKED,

@@ -15,7 +15,7 @@ from PIL import Image
 
 from service.answers import ProblemAnswer
 from service.problems import PROBLEMS, TYPE_PREFIX
-from shared.decoding import OpenedImage
+from shared.imaging.decode import OpenedImage
 from tests.service.conftest import Start
 from tests.service.tiny_bundle import (
     NORMAL_LIKE,

@@ -19,8 +19,8 @@ from service.problems import (
 )
 from service.screening import Screening, screen
 from service.served import ServedModel, load_bundle
-from shared import decoding
-from shared.manifest import Calibration, Manifest, OperatingPoint, Refusal, Unfamiliar
+from shared.bundle.manifest import Calibration, Manifest, OperatingPoint, Refusal, Unfamiliar
+from shared.imaging import decode
 from tests.service.tiny_bundle import NORMAL_LIKE, encode, tilted
 
 BUDGET = ByteBudget(64 * 2**20)
@@ -111,7 +111,7 @@ def test_no_memory_for_the_overlay_is_a_refusal_too(
 ) -> None:
     large = encode(tilted(90, 120, (1800, 2400)), "JPEG")
     decodings: list[int] = []
-    turn = decoding._turn
+    turn = decode._turn
 
     def turning(image: Any) -> Any:
         decodings.append(1)
@@ -119,7 +119,7 @@ def test_no_memory_for_the_overlay_is_a_refusal_too(
             raise MemoryError
         return turn(image)
 
-    monkeypatch.setattr(decoding, "_turn", turning)
+    monkeypatch.setattr(decode, "_turn", turning)
     with pytest.raises(Problem) as refused:
         screen(model, large, DecodingMemory(BUDGET), Drawing.OVERLAY)
     assert refused.value.kind is IMAGE_TOO_LARGE

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from shared.bundle import publish
-from shared.manifest import Calibration, Draft, Metric, OperatingPoint, Refusal, Unfamiliar
+from shared.bundle.manifest import Calibration, Draft, Metric, OperatingPoint, Refusal, Unfamiliar
+from shared.bundle.store import publish
 
 SIZE, CELLS = 224, 14
 HEADS = ("pneumonia", "viral", "chest_xray")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared.bundle import Bundle, current, open_bundle
+from shared.bundle.store import Bundle, current, open_bundle
 from tests.phantoms import write_kaggle_folder
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from shared.manifest import Calibration
+from shared.bundle.manifest import Calibration
 from trainer.calibration import calibrated, fit_calibration
 from trainer.dataset import Split
 from trainer.decision import decide

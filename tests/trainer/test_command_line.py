@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.bundle import current
+from shared.bundle.store import current
 from tests.trainer.conftest import ROOT, TINY, TinyRun, command, trainer
 from trainer import backend
 from trainer.arguments import build_parser
@@ -391,7 +391,7 @@ class TestExport:
             *("--data", tiny_run.data, "--resamples", "20"),
         )
         assert done.returncode == 0, done.stderr
-        from shared.bundle import open_bundle
+        from shared.bundle.store import open_bundle
 
         path = current(tmp_path)
         assert path is not None
@@ -424,7 +424,7 @@ class TestExport:
     def test_bare_network_gets_threshold_one_half_or_a_calibrated_one(
         self, tiny_run: TinyRun, tmp_path: Path
     ) -> None:
-        from shared.bundle import open_bundle
+        from shared.bundle.store import open_bundle
 
         h5 = tmp_path / "bare.h5"
         shutil.copyfile(tiny_run.bundle.file("model.h5"), h5)

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from shared.bundle import Bundle, current, open_bundle
+from shared.bundle.store import Bundle, current, open_bundle
 from tests.trainer.conftest import EPOCHS, ROOT, TINY, TinyRun, command, trainer
 from trainer.calibration import calibrated
 from trainer.dataset import find_dataset

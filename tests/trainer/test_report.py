@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import yaml
 
-from shared.manifest import Calibration, Data, OperatingPoint, Refusal, Unfamiliar
+from shared.bundle.manifest import Calibration, Data, OperatingPoint, Refusal, Unfamiliar
 from tests.phantoms import chest_phantom
 from trainer.audit import audit, data_record, fingerprint
 from trainer.bootstrap import Interval, wilson

@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.special import expit, logit
 
-from shared.manifest import Data
+from shared.bundle.manifest import Data
 from tests.service.tiny_bundle import publish_tiny, tiny_draft, tiny_network
 from tests.trainer.conftest import trainer
 from trainer.batches import TrainingBatches

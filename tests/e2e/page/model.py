@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from shared.bundle import publish
-from shared.manifest import Calibration, Draft, Metric, OperatingPoint, Refusal, Unfamiliar
+from shared.bundle.manifest import Calibration, Draft, Metric, OperatingPoint, Refusal, Unfamiliar
+from shared.bundle.store import publish
 from tests.phantoms import chest_phantom, not_a_chest_xray
 
 SIZE, CELLS = 224, 14

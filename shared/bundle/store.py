@@ -23,9 +23,9 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from shared.manifest import FORMAT_VERSION
-from shared.manifest import Draft as Draft
-from shared.manifest import Manifest as Manifest
+from shared.bundle.manifest import FORMAT_VERSION
+from shared.bundle.manifest import Draft as Draft
+from shared.bundle.manifest import Manifest as Manifest
 
 MANIFEST_NAME: Final = "model.json"
 CURRENT_NAME: Final = "current"

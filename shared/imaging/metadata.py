@@ -17,7 +17,7 @@ from PIL.TiffImagePlugin import (
     ImageFileDirectory_v2,
 )
 
-from shared.rationing import RationUsedUp
+from shared.imaging.rationed_file import RationUsedUp
 
 MAX_METADATA: Final = 4 * 1024 * 1024
 """Most bytes of a file beside its picture; a profile of 2 MB is rare."""

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image, JpegImagePlugin
 
-from shared.decoding import ImageRefused, decode
-from shared.footprint import has_several_scans
-from shared.rationing import RationedFile, RationUsedUp
-from tests.shared.pictures import PHANTOM, encode
+from shared.imaging.decode import ImageRefused, decode
+from shared.imaging.memory_estimate import has_several_scans
+from shared.imaging.rationed_file import RationedFile, RationUsedUp
+from tests.shared.imaging.pictures import PHANTOM, encode
 
 GREY = Image.fromarray(PHANTOM)
 JPEG = encode(GREY, "JPEG")

@@ -37,7 +37,7 @@ def decoded_bytes(image: ImageFile, data: bytes, shortest_side: int) -> int:
     Args:
         image: An image that is opened, but not loaded.
         data: The file's bytes.
-        shortest_side: As for `shared.decoding.decode`, pixels.
+        shortest_side: As for `shared.imaging.decode.decode`, pixels.
 
     Returns:
         Bytes.

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image, _imaging
 
-from shared import libtiff
-from shared.decoding import ImageRefused, decode
-from tests.shared.pictures import PHANTOM, encode
+from shared.imaging import hardening
+from shared.imaging.decode import ImageRefused, decode
+from tests.shared.imaging.pictures import PHANTOM, encode
 
 
 def damaged_fax() -> bytes:
@@ -31,6 +31,6 @@ def test_a_build_of_pillow_that_hides_libtiff_is_no_matter(
 ) -> None:
     for file in ("/nowhere/_imaging.so", None):
         monkeypatch.setattr(_imaging, "__file__", file)
-        libtiff.silence()
+        hardening.silence()
     monkeypatch.delattr(_imaging, "__file__")
-    libtiff.silence()
+    hardening.silence()

@@ -6,8 +6,8 @@ import zlib
 import numpy as np
 import pytest
 
-from shared.decoding import ImageRefused, decode, open_image
-from tests.shared.pictures import every_format
+from shared.imaging.decode import ImageRefused, decode, open_image
+from tests.shared.imaging.pictures import every_format
 
 FILES = every_format()
 COUNT = int(os.environ.get("MUTATIONS", "120"))

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from shared.decoding import ImageRefused, decode, open_image
-from tests.shared.pictures import PHANTOM, encode, every_format, png_header
+from shared.imaging.decode import ImageRefused, decode, open_image
+from tests.shared.imaging.pictures import PHANTOM, encode, every_format, png_header
 
 GREY = Image.fromarray(PHANTOM)
 
@@ -256,7 +256,7 @@ def test_running_out_of_memory_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> 
     def exhausted(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("shared.decoding.to_grey", exhausted)
+    monkeypatch.setattr("shared.imaging.decode.to_grey", exhausted)
     with pytest.raises(ImageRefused) as caught:
         decode(encode(GREY, "PNG"))
     assert caught.value.reason == "too_large"

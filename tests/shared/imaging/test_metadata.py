@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image, TiffImagePlugin
 
-from shared.decoding import ImageRefused, decode, open_image
-from shared.metadata import MAX_METADATA
-from tests.shared.pictures import PHANTOM, encode
+from shared.imaging.decode import ImageRefused, decode, open_image
+from shared.imaging.metadata import MAX_METADATA
+from tests.shared.imaging.pictures import PHANTOM, encode
 
 GREY = Image.fromarray(PHANTOM)
 

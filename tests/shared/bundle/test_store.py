@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from shared import bundle
-from shared.bundle import BundleInvalid, PublishFailed, current, open_bundle, publish
-from shared.manifest import Draft, OperatingPoint
+from shared.bundle import store as bundle
+from shared.bundle.manifest import Draft, OperatingPoint
+from shared.bundle.store import BundleInvalid, PublishFailed, current, open_bundle, publish
 
 NETWORK = bytes(range(256)) * 40
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shared.decoding import open_image
+from shared.imaging.decode import open_image
 from tests.conftest import ROOT
 from tests.phantoms import chest_phantom
-from tests.shared.pictures import encode, tiff_tile
+from tests.shared.imaging.pictures import encode, tiff_tile
 
 WIDTH, HEIGHT = 2400, 2000
 GREY = Image.fromarray(chest_phantom(np.random.default_rng(5), False, (HEIGHT, WIDTH)))
@@ -42,7 +42,7 @@ FILES = {
 MEASURE = """
 import sys
 from pathlib import Path
-from shared.decoding import decode, open_image
+from shared.imaging.decode import decode, open_image
 
 def status(key):
     lines = Path("/proc/self/status").read_text().splitlines()

@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from shared.decoding import MAX_PIXELS, decode, open_image
+from shared.imaging.decode import MAX_PIXELS, decode, open_image
 from shared.preprocessing import resize
-from tests.shared.pictures import (
+from tests.shared.imaging.pictures import (
     PHANTOM,
     encode,
     every_format,

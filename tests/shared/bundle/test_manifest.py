@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from shared.bundle.manifest import Calibration, Draft, OperatingPoint, Refusal
 from shared.labels import LABELS
-from shared.manifest import Calibration, Draft, OperatingPoint, Refusal
 from shared.preprocessing import INPUT_SIZE
 
 POINT = OperatingPoint(threshold=0.5, rule="fixed", low=0.4, high=0.6)

@@ -35,11 +35,11 @@ from PIL.TiffImagePlugin import (
     TILEWIDTH,
 )
 
-from shared import libtiff, signatures
-from shared.footprint import BLOCK, decoded_bytes, has_several_scans
-from shared.grey import bits_per_channel, to_grey
-from shared.metadata import MAX_METADATA, MAX_PIECES, check_metadata, ration_tags
-from shared.rationing import RationedFile, RationUsedUp
+from shared.imaging import file_types, hardening
+from shared.imaging.grayscale import bits_per_channel, to_grey
+from shared.imaging.memory_estimate import BLOCK, decoded_bytes, has_several_scans
+from shared.imaging.metadata import MAX_METADATA, MAX_PIECES, check_metadata, ration_tags
+from shared.imaging.rationed_file import RationedFile, RationUsedUp
 
 MIN_SIDE: Final = 64
 """Shortest side that is accepted, in pixels."""
@@ -70,7 +70,7 @@ PngImagePlugin.MAX_TEXT_MEMORY = 1024 * 1024
 # patient: it must not reach a log.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
-libtiff.silence()
+hardening.silence()
 ration_tags()
 
 
@@ -238,17 +238,17 @@ def _open(data: bytes) -> ImageFile:
             RefusalReason.EMPTY,
             f"The file is empty (0 bytes). Send the bytes of a chest X-ray as {ACCEPTED}.",
         )
-    if signatures.is_dicom(data):
+    if file_types.is_dicom(data):
         raise ImageRefused(
             RefusalReason.DICOM,
             f"This is a DICOM file, which is not read yet; accepted are {ACCEPTED}. "
             "Export the image from your viewer as PNG or JPEG and send that.",
         )
-    name = signatures.accepted_format(data)
+    name = file_types.accepted_format(data)
     if name is None:
         raise ImageRefused(
             RefusalReason.UNSUPPORTED_FORMAT,
-            f"Received {signatures.describe(data)}; accepted are {ACCEPTED}. "
+            f"Received {file_types.describe(data)}; accepted are {ACCEPTED}. "
             "Export the image as PNG or JPEG and send that.",
         )
     with _refusing_damage(name):
