@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         settings = read_settings()
         if chosen.command == "screen":
-            from service.folders import screen_folders
+            from service.offline.screen import screen_folders
 
             return screen_folders(chosen.paths, chosen.out, settings, chosen.fresh)
         return _serve(settings)
@@ -56,8 +56,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _serve(settings: Settings) -> int:
     from service.app import create_app
-    from service.logs import set_up_logs
-    from service.server import make_server
+    from service.http.server import make_server
+    from service.telemetry.logging import set_up_logs
 
     set_up_logs(settings.log_format, settings.log_level)
     make_server(create_app(settings), settings).run()

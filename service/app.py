@@ -6,12 +6,11 @@ from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 
-from service import description
-from service.edge import Edge
-from service.failures import FAILURES
-from service.origins import Origins
-from service.resources import Resources
-from service.routes import routers
+from service.api import description, routers
+from service.dependencies import Resources
+from service.http.cors import Origins
+from service.http.error_handlers import FAILURES
+from service.http.middleware import Edge
 from service.settings import Settings
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import AliasChoices, ByteSize, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from service.cores import usable_cores
+from service.runtime.cpus import usable_cores
 
 PREFIX = "XRAY_"
 ROOT = Path(__file__).resolve().parent.parent

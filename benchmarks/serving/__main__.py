@@ -28,7 +28,7 @@ from benchmarks.serving.images import Sample, samples
 from benchmarks.serving.load import Load, load
 from benchmarks.serving.servers import ROOT, Server, running, the_peers, the_service
 from benchmarks.serving.storm import storm
-from service.cores import usable_cores
+from service.runtime.cpus import usable_cores
 from shared.bundle.store import open_bundle
 
 CONNECTIONS = (1, 8)

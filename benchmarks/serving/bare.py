@@ -12,7 +12,7 @@ import time
 from multiprocessing import get_context
 from pathlib import Path
 
-from service.network import OnnxNetwork
+from service.inference.onnx_network import OnnxNetwork
 from shared.imaging.decode import decode
 from shared.preprocessing import preprocess
 

@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import ROOT
 
 _SERVICE = """
-from service.network import OnnxNetwork, warm_up
+from service.inference.onnx_network import OnnxNetwork, warm_up
 warm_up(OnnxNetwork(Path("models/default/model.onnx")), heads=3)
 """
 _TRAINER = """

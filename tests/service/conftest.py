@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 from service.app import create_app
-from service.logs import set_up_logs
-from service.server import make_server
+from service.http.server import make_server
 from service.settings import Settings
+from service.telemetry.logging import set_up_logs
 from tests.service.tiny_bundle import publish_tiny
 
 

@@ -1,0 +1,46 @@
+"""Is the process alive, and is it ready to answer?"""
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
+
+from service.api.reference import problem_answers
+from service.dependencies import resources
+from service.problems import NOT_READY, Problem
+
+router = APIRouter(tags=["health"])
+
+
+class Alive(BaseModel):
+    """The process runs, and its event loop turns."""
+
+    status: str = Field("alive", examples=["alive"])
+
+
+class Ready(BaseModel):
+    """A model is loaded and warm."""
+
+    status: str = Field("ready", examples=["ready"])
+    model: str = Field(
+        description="the version that is served", examples=["2026-11-23T060000Z-3f2a9c1d"]
+    )
+    complaint: str | None = Field(
+        description="why the model that was asked for is not the one that is served, "
+        "or that the folder to ask in does not exist",
+        examples=[None],
+    )
+
+
+@router.get("/livez", summary="Is the process alive?", responses=problem_answers())
+async def livez() -> Alive:
+    """Answers 200 as long as the process runs."""
+    return Alive()
+
+
+@router.get("/readyz", summary="Can it answer?", responses=problem_answers(NOT_READY))
+async def readyz(request: Request) -> Ready:
+    """Answers 200 while a model is served; 503 before one is loaded, and while stopping."""
+    shared = resources(request)
+    if shared.draining:
+        detail = "The service is stopping. Send requests to another instance."
+        raise Problem(NOT_READY, detail, {"Retry-After": "1"})
+    return Ready(model=shared.model().manifest.version, complaint=shared.engine.complaint)

@@ -1,0 +1,189 @@
+"""A request's image, from the first byte of the upload to its screening. Every route comes here."""
+
+from collections.abc import Awaitable, Callable
+from threading import Event
+from time import perf_counter
+from typing import Final
+
+from starlette.requests import Request
+
+from service.auth import HEADER
+from service.dependencies import Resources, resources
+from service.http.multipart import FormReader, Part
+from service.http.upload import Upload
+from service.problems import (
+    CORRUPT,
+    NO_FILE,
+    SEVERAL_FILES,
+    TRUNCATED,
+    UNKNOWN_FIELD,
+    UNSUPPORTED_FORMAT,
+    UPLOAD_TOO_LARGE,
+    Problem,
+)
+from service.screening.heatmap_image import Drawing
+from service.screening.network_input import DecodingMemory
+from service.screening.pipeline import Screening, screen
+from service.settings import FORM_OVERHEAD
+from service.telemetry.request_record import observed
+
+FIELD: Final = "file"
+KEY_FIELD: Final = "key"
+
+_ADVICE: Final = "With curl, send the file with: curl -F file=@image.jpeg URL"
+_DAMAGED: Final = (UNSUPPORTED_FORMAT, TRUNCATED, CORRUPT)
+"""What becomes of an image whose line ends were changed."""
+
+
+async def screen_upload(
+    request: Request, *, drawing: Drawing | None = None, key_field: bool = False
+) -> Screening:
+    """Reads the image that a request brings, and screens it.
+
+    Args:
+        request: Multipart with the field `file`, or the image itself as the body.
+        drawing: What to draw of the evidence, if anything.
+        key_field: Whether the API key comes in the form, as the field `key` (a page without
+            script); a body that is no form needs it in the header.
+
+    Raises:
+        ClientGone: The caller hung up.
+        Problem: Whatever is wrong with the request or its image, or with the service.
+    """
+    shared = resources(request)
+    content_type = request.headers.get("content-type", "")
+    is_form = content_type.lower().startswith("multipart/")
+    if key_field and not is_form:  # nothing in the body can bring the key
+        shared.keys.check(request.headers.get(HEADER))
+    try:
+        shared.model()
+        async with shared.capacity.place() as place:
+            limit = shared.settings.body_limit + (FORM_OVERHEAD if is_form else 0)
+            with Upload(request, limit, shared.bodies, shared.settings) as upload:
+                body = await upload.whole()
+                await place.arrived()
+                if is_form:
+                    body = _from_form(content_type, body, shared, key_field)
+                    return await _screen(request, body, drawing)
+                return await _screen_raw(request, body, drawing)
+    except Problem as problem:
+        shared.metrics.refused(problem.kind.slug)
+        raise
+
+
+async def screen_bytes(
+    shared: Resources,
+    image: bytes,
+    stages: dict[str, float],
+    drawing: Drawing | None = None,
+    hang_up: Callable[[], Awaitable[object]] | None = None,
+) -> Screening:
+    """Screens one image on a worker thread.
+
+    Args:
+        shared: The service's parts.
+        image: The file's bytes.
+        stages: Receives the seconds that `queue`, `decode` and `infer` took.
+        drawing: What to draw of the evidence, if anything.
+        hang_up: Returns when the caller has gone: work that did not start, or waits for
+            memory, is dropped then.
+
+    Raises:
+        ClientGone: The caller hung up.
+        Problem: The image is refused, or the answer takes too long.
+    """
+    submitted = perf_counter()
+    ended = Event()
+    taken: dict[str, float] = {}  # the worker's own: it may go on after a caller was told to go
+
+    def work() -> Screening:
+        taken["queue"] = perf_counter() - submitted
+        patience = shared.settings.answer_seconds / 2 - taken["queue"]  # the rest is for the work
+        memory = DecodingMemory(shared.decoded, patience, lambda: not ended.is_set())
+        return screen(shared.model(), image, memory, drawing, taken)
+
+    label = None
+    try:
+        screening = await shared.capacity.run(work, shared.settings.answer_seconds, hang_up)
+        label = screening.label
+        return screening
+    finally:
+        ended.set()
+        stages.update(taken)
+        shared.metrics.screened(stages, label)
+
+
+async def _screen(request: Request, image: bytes, drawing: Drawing | None) -> Screening:
+    """Screens a request's only image, and notes what came of it."""
+    observation = observed(request.scope)
+    screening = await screen_bytes(
+        resources(request), image, observation.stages, drawing, request.receive
+    )
+    observation.model = screening.model.manifest.version
+    return screening
+
+
+async def _screen_raw(request: Request, body: bytes, drawing: Drawing | None) -> Screening:
+    """Screens a body that is the image itself, whatever its Content-Type says."""
+    if not body:
+        raise Problem(NO_FILE, f"The request has no body. {_ADVICE}")
+    try:
+        return await _screen(request, body, drawing)
+    except Problem as problem:
+        damaged = problem.kind in _DAMAGED and _is_curl_data(request)
+        if problem.kind is not UNSUPPORTED_FORMAT and not damaged:
+            raise
+        why = "`curl -d` and `--data` change line ends and so damage images. " if damaged else ""
+        raise Problem(problem.kind, f"{problem.detail} {why}{_ADVICE}", problem.headers) from None
+
+
+def _is_curl_data(request: Request) -> bool:
+    """Whether the body comes as `curl -d` sends it."""
+    return request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+
+
+def _from_form(content_type: str, body: bytes, shared: Resources, key_field: bool) -> bytes:
+    """The content of the field `file`, checked to be the only one."""
+    form = FormReader(content_type, shared.settings.body_limit)
+    parts = form.feed(body)
+    form.finish()
+    if key_field:
+        shared.keys.check(_value(parts, KEY_FIELD))
+        parts = [part for part in parts if part.name != KEY_FIELD]
+    for part in parts:
+        if part.name != FIELD:
+            raise Problem(
+                UNKNOWN_FIELD,
+                f"The form has a field {part.name[:40]!r}; accepted is one field, `{FIELD}`. "
+                f"{_ADVICE}",
+            )
+    files = [part for part in parts if part.size or part.has_name or not part.is_file]
+    if not files:
+        raise Problem(NO_FILE, f"The form has no file in its field `{FIELD}`. {_ADVICE}")
+    if len(files) > 1:
+        raise Problem(
+            SEVERAL_FILES,
+            f"The form has {len(files)} files; accepted is one. Send each in a request of its "
+            "own, or all to /predict/batch.",
+        )
+    return within_limit(files[0], shared.settings.body_limit)
+
+
+def within_limit(part: Part, limit: int) -> bytes:
+    """A part's content.
+
+    Raises:
+        Problem: `upload-too-large`.
+    """
+    if part.size > limit:
+        raise Problem(
+            UPLOAD_TOO_LARGE,
+            f"The file has {part.size / 1e6:.1f} MB; accepted are {limit / 1e6:.1f} MB. Export "
+            "the image as JPEG, or smaller: about 2000 pixels wide is plenty.",
+        )
+    return part.content
+
+
+def _value(parts: list[Part], name: str) -> str | None:
+    values = [part.content.decode("utf-8", "replace") for part in parts if part.name == name]
+    return values[0] if values else None

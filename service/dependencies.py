@@ -1,0 +1,69 @@
+"""What all requests share, made once when the service starts."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from starlette.requests import HTTPConnection
+
+from service.auth import Keys
+from service.inference.loaded_model import ServedModel
+from service.inference.model_watcher import Engine
+from service.problems import NOT_READY, Problem
+from service.runtime.byte_budget import ByteBudget
+from service.runtime.malloc import keep_small_blocks
+from service.runtime.worker_pool import Capacity
+from service.settings import Settings
+from service.telemetry.metrics import Metrics
+
+
+@dataclass
+class Resources:
+    """The service's parts.
+
+    Attributes:
+        draining: Whether the service was told to stop, and answers only what is still coming in.
+    """
+
+    settings: Settings
+    keys: Keys
+    engine: Engine
+    capacity: Capacity
+    decoded: ByteBudget
+    bodies: ByteBudget
+    metrics: Metrics
+    draining: bool = False
+
+    @classmethod
+    def build(cls, settings: Settings) -> Self:
+        """Makes the parts that the settings ask for; no model is loaded yet.
+
+        Raises:
+            SettingsInvalid: The API keys cannot be read.
+        """
+        keep_small_blocks(settings.cores)
+        engine = Engine(settings.models)
+        capacity = Capacity(settings.cores, settings.queue)
+        decoded = ByteBudget(settings.decoded_budget)
+        bodies = ByteBudget(settings.body_budget)
+        metrics = Metrics(engine, capacity, decoded, bodies)
+        return cls(
+            settings, Keys.from_settings(settings), engine, capacity, decoded, bodies, metrics
+        )
+
+    def model(self) -> ServedModel:
+        """The model to answer with.
+
+        Raises:
+            Problem: `not-ready`; none is loaded.
+        """
+        model = self.engine.model
+        if model is None:
+            why = self.engine.complaint or "it is being loaded"
+            raise Problem(NOT_READY, f"No model is loaded: {why}.", {"Retry-After": "2"})
+        return model
+
+
+def resources(connection: HTTPConnection) -> Resources:
+    """The resources of the service that a request came to."""
+    shared: Resources = connection.app.state.resources
+    return shared

@@ -1,0 +1,1 @@
+"""The wire: server, connections, middleware, uploads, and errors as answers."""

@@ -1,0 +1,1 @@
+"""The network that answers: found, verified, loaded, and run."""

@@ -1,0 +1,1 @@
+"""Screening without HTTP: folders and files, on one machine."""

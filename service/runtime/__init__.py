@@ -1,0 +1,1 @@
+"""What the machine has, shared among requests: cores, places, bytes."""

@@ -1,0 +1,194 @@
+"""What the machine can take on: as many images at once as there are cores, a short queue, no more.
+
+A caller gets a place before a byte of its body is read, so that a refusal costs neither side an
+upload. An upload that dawdles gives its place up to others: slow clients can never fill the house.
+"""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, TypeVar
+
+from service.problems import TOOK_TOO_LONG, Problem, overloaded
+from service.runtime.cpus import one_core_each, settle_worker
+
+DAWDLING_SECONDS = 1.0
+"""An upload that takes longer than this gives its place up, and asks again when it is whole."""
+
+RETURNING_SECONDS = 1.0
+"""How long such an upload then waits for a place, before those that are still to be read."""
+
+BATCHES_A_CORE = 8
+"""Batches beyond that many are turned away. What they hold, and how many of their images are under
+way, is bounded for all together, so a slow one keeps few others out."""
+
+Answer = TypeVar("Answer")
+
+
+class ClientGone(Exception):
+    """The caller hung up; nobody is left to answer."""
+
+
+class Capacity:
+    """The worker threads and the queue before them.
+
+    Attributes:
+        cores: How many images are worked on at once.
+        limit: How many may be here at all: worked on, waiting, or just arriving.
+        occupied: How many are here now.
+        places: What they take, in the order of asking.
+        batch_images: What an image of a batch takes first, so that all batches together keep the
+            cores busy and leave places to single images.
+        running: How many are worked on now.
+    """
+
+    def __init__(self, cores: int, queue: int) -> None:
+        self.cores = cores
+        self.limit = cores + queue
+        self.occupied = 0
+        self.places = asyncio.Semaphore(self.limit)
+        self.batch_images = asyncio.Semaphore(min(cores + 1, self.limit - 1))
+        self.running = 0
+        self._batches = 0
+        self._lock = threading.Lock()
+        self._workers = ThreadPoolExecutor(
+            cores,
+            thread_name_prefix="screening",
+            initializer=settle_worker,
+            initargs=(one_core_each(cores),),
+        )
+
+    @property
+    def waiting(self) -> int:
+        """How many images have a place and are not worked on yet."""
+        return max(0, self.occupied - self.running)
+
+    @asynccontextmanager
+    async def place(self, seconds: float = 0) -> AsyncIterator["Place"]:
+        """A place for the length of a block.
+
+        Args:
+            seconds: How long to wait for one, after those who waited before.
+
+        Raises:
+            Problem: `overloaded`; there was no room in that time.
+        """
+        place = Place(self)
+        try:
+            await place.take(seconds)
+            yield place
+        finally:
+            place.leave()
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """One of the batches that may be under way, for the length of a block.
+
+        Raises:
+            Problem: `overloaded`; there are `BATCHES_A_CORE` for each core already.
+        """
+        most = BATCHES_A_CORE * self.cores
+        if self._batches >= most:
+            raise overloaded(f"{most} batches are under way, which is all that may be.", 5)
+        self._batches += 1
+        try:
+            yield
+        finally:
+            self._batches -= 1
+
+    async def run(
+        self,
+        work: Callable[[], Answer],
+        seconds: float,
+        hang_up: Callable[[], Awaitable[object]] | None = None,
+    ) -> Answer:
+        """Runs work on a worker thread, unless the caller hangs up or time runs out first.
+
+        Args:
+            work: What to do. It must not touch the event loop.
+            seconds: How long to wait for it, its time in the queue included.
+            hang_up: Returns when the caller has gone, as an ASGI `receive` does after the body.
+
+        Raises:
+            ClientGone: The caller hung up.
+            Problem: `took-too-long`.
+        """
+        waiting = [work]  # emptied at the end: the thread pool would keep work that was cancelled
+        started = self._workers.submit(self._count, waiting)
+        answer = asyncio.wrap_future(started)
+        gone = None if hang_up is None else asyncio.ensure_future(hang_up())
+        waited_for: set[asyncio.Future[Any]] = {answer} if gone is None else {answer, gone}
+        try:
+            await asyncio.wait(waited_for, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            if answer.done():
+                return answer.result()
+            if gone is not None and gone.done():
+                raise ClientGone
+            raise Problem(
+                TOOK_TOO_LONG,
+                f"There was no answer within {seconds:g} s. Send a smaller image, or send it "
+                "again later.",
+                {"Retry-After": "1"},
+            )
+        finally:
+            waiting.clear()
+            started.cancel()  # at once, which cancelling `answer` would do a little later
+            answer.cancel()
+            if gone is not None:
+                gone.cancel()
+            # What work raises refers to this frame. If that went on to refer to what was raised,
+            # the upload would be in memory until the garbage collector came by.
+            del started, answer, waited_for
+
+    def close(self) -> None:
+        """Lets the worker threads end."""
+        self._workers.shutdown(wait=False, cancel_futures=True)
+
+    def _count(self, waiting: list[Callable[[], Answer]]) -> Answer:
+        with self._lock:
+            self.running += 1
+        try:
+            return waiting.pop()()
+        finally:
+            with self._lock:
+                self.running -= 1
+
+
+class Place:
+    """One request's place among the images that arrive, wait or are worked on."""
+
+    def __init__(self, capacity: Capacity) -> None:
+        self._capacity = capacity
+        self._counted = False
+        self._dawdling = asyncio.get_running_loop().call_later(DAWDLING_SECONDS, self.leave)
+
+    async def arrived(self) -> None:
+        """The upload is whole: keeps the place, or waits a little for another if it was given up.
+
+        Raises:
+            Problem: `overloaded`; there was no room for `RETURNING_SECONDS`.
+        """
+        self._dawdling.cancel()
+        await self.take(RETURNING_SECONDS)
+
+    def leave(self) -> None:
+        """Gives the place up."""
+        self._dawdling.cancel()
+        if self._counted:
+            self._counted = False
+            self._capacity.occupied -= 1
+            self._capacity.places.release()
+
+    async def take(self, seconds: float) -> None:
+        """Takes a place, unless it has one; takes and raises what `Capacity.place` does."""
+        if self._counted:
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await self._capacity.places.acquire()
+        except TimeoutError:
+            raise overloaded(f"All {self._capacity.limit} places are taken.") from None
+        self._counted = True
+        self._capacity.occupied += 1

@@ -1,0 +1,140 @@
+"""What `GET /metrics` tells Prometheus. Every label has few, known values."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from service.inference.model_watcher import Engine
+from service.runtime.byte_budget import ByteBudget
+from service.runtime.worker_pool import Capacity
+from service.telemetry.request_record import Observation
+
+SCREENING_STAGES: Final = {"queue", "decode", "infer"}
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+
+class Metrics:
+    """The counters and histograms of one service."""
+
+    def __init__(self, engine: Engine, capacity: Capacity, decoded: ByteBudget, bodies: ByteBudget):
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "xray_requests",
+            "Requests, by route and outcome",
+            ["route", "outcome"],
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "xray_request_seconds",
+            "Time from a request's first line to the end of its answer",
+            ["route"],
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._by_route: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
+        stages = Histogram(
+            "xray_stage_seconds",
+            "Time that the stages of a screening take",
+            ["stage"],
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._stages = {
+            stage: stages.labels(stage) for stage in ("read", *sorted(SCREENING_STAGES))
+        }
+        self._refusals = Counter(
+            "xray_refusals",
+            "Images refused, and batches refused whole, by reason",
+            ["reason"],
+            registry=self._registry,
+        )
+        self._screenings = Counter(
+            "xray_screenings", "Images answered, by label", ["label"], registry=self._registry
+        )
+        self._registry.register(_Gauges(engine, capacity, decoded, bodies))
+        ProcessCollector(registry=self._registry)
+
+    def answered(self, route: str, observation: Observation, seconds: float) -> None:
+        """Counts a request that has ended.
+
+        Args:
+            route: The route's template, or "other".
+            observation: What was noted of it.
+            seconds: How long it took.
+        """
+        requests, histogram = self._of(route, observation.outcome)
+        requests.inc()
+        histogram.observe(seconds)
+        if "read" in observation.stages:
+            self._stages["read"].observe(observation.stages["read"])
+
+    def _of(self, route: str, outcome: str) -> tuple[Counter, Histogram]:
+        """A route's metrics, kept: looking labels up costs more than counting."""
+        found = self._by_route.get((route, outcome))
+        if found is None:
+            found = self._requests.labels(route, outcome), self._seconds.labels(route)
+            self._by_route[route, outcome] = found
+        return found
+
+    def screened(self, stages: dict[str, float], label: str | None) -> None:
+        """Counts one image that was to be worked on: its stages, and its label if it has one."""
+        for stage in SCREENING_STAGES & stages.keys():
+            self._stages[stage].observe(stages[stage])
+        if label is not None:
+            self._screenings.labels(label).inc()
+
+    def refused(self, reason: str) -> None:
+        """Counts an image or a whole batch that was not answered, by the slug of its problem."""
+        self._refusals.labels(reason).inc()
+
+    def expose(self) -> bytes:
+        """Everything, in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+
+class _Gauges(Collector):
+    """What is read off the service's parts at the moment of asking."""
+
+    def __init__(self, engine: Engine, capacity: Capacity, decoded: ByteBudget, bodies: ByteBudget):
+        self._engine = engine
+        self._capacity = capacity
+        self._decoded = decoded
+        self._bodies = bodies
+
+    def collect(self) -> Iterator[Metric]:
+        """Yields the families."""
+        engine, capacity = self._engine, self._capacity
+        yield GaugeMetricFamily("xray_queue_depth", "Images that wait", capacity.waiting)
+        yield GaugeMetricFamily("xray_running", "Images that are worked on", capacity.running)
+        yield GaugeMetricFamily(
+            "xray_cores", "Images that can be worked on at once", capacity.cores
+        )
+        yield GaugeMetricFamily(
+            "xray_decoded_bytes", "Memory lent to decoding", self._decoded.taken
+        )
+        yield GaugeMetricFamily("xray_upload_bytes", "Uploads held in memory", self._bodies.taken)
+        yield CounterMetricFamily(
+            "xray_model_swaps", "Models taken up in place of another", engine.swaps
+        )
+        yield CounterMetricFamily("xray_model_refusals", "Models that were refused", engine.refused)
+        model = engine.model
+        yield GaugeMetricFamily("xray_ready", "Whether a model is served", int(model is not None))
+        if model is not None:
+            info = GaugeMetricFamily(
+                "xray_model_info", "The served model", labels=["version", "sha256"]
+            )
+            info.add_metric([model.manifest.version, model.sha256], 1)
+            yield info
