@@ -124,14 +124,14 @@ def classic_side(data: Path) -> Side:
 
 def our_sides(data: Path, work: Path) -> tuple[float, Side, Side]:
     """Seconds to decode an image; this trainer's epoch; and one whose batches are there already."""
-    from trainer import fitting
-    from trainer.batches import TrainingBatches
-    from trainer.dataset import find_dataset
-    from trainer.fused import fast_normalisation
-    from trainer.loading import load_split
-    from trainer.network import build_network, training_view
-    from trainer.processor import computes_bfloat16
-    from trainer.recipe import Recipe
+    from trainer.config.recipe import Recipe
+    from trainer.data.dataset import find_dataset
+    from trainer.data.loading import load_split
+    from trainer.model.fused_batchnorm import fast_normalisation
+    from trainer.model.network import build_network, training_view
+    from trainer.training import loop as fitting
+    from trainer.training.batches import TrainingBatches
+    from trainer.training.precision import computes_bfloat16
 
     started = time.perf_counter()
     split, _ = load_split(find_dataset(data), "train", work / "cache")

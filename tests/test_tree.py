@@ -18,7 +18,11 @@ FORBIDDEN = {
     "service": {"trainer", "sklearn", "cv2", "matplotlib"},
     "trainer": {"service", "fastapi", "uvicorn"},
 }
-TENSORFLOW_ONLY = {"trainer/backend.py", "trainer/fused.py", "service/inference/keras_network.py"}
+TENSORFLOW_ONLY = {
+    "trainer/model/backend.py",
+    "trainer/model/fused_batchnorm.py",
+    "service/inference/keras_network.py",
+}
 NO_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}
 
 

@@ -19,14 +19,14 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from shared.bundle.store import PublishFailed
-from trainer.arguments import build_parser, given
-from trainer.dataset import SPLITS
+from trainer.cli import build_parser, given
+from trainer.config.options import DECIDING, REPORTING, Options
+from trainer.config.recipe import Recipe
+from trainer.data.dataset import SPLITS
 from trainer.errors import TrainerError
-from trainer.options import DECIDING, REPORTING, Options
-from trainer.recipe import Recipe
 
 if TYPE_CHECKING:
-    from trainer.run_folder import RunFolder
+    from trainer.runs.run_folder import RunFolder
 
 Fields = TypeVar("Fields", Options, Recipe)
 
@@ -70,9 +70,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _fit(asked: argparse.Namespace) -> None:
-    from trainer.fit import Request, fit
-    from trainer.run_folder import RunFolder, check_writable
-    from trainer.teaching import find_teacher
+    from trainer.commands.fit import Request, fit
+    from trainer.runs.run_folder import RunFolder, check_writable
+    from trainer.training.distillation import find_teacher
 
     work = asked.work or asked.models / ".trainer"
     external, not_chest = (
@@ -138,7 +138,7 @@ def _replaced(options: Options, changes: dict[str, Any]) -> Options:
 
 
 def _evaluate(asked: argparse.Namespace) -> None:
-    from trainer.scoring import evaluate, open_model
+    from trainer.commands.evaluate import evaluate, open_model
 
     options = _chosen(asked, Options)
     external = _named("--external", asked.external, {asked.data.name.lower()})
@@ -156,7 +156,7 @@ def _evaluate(asked: argparse.Namespace) -> None:
 
 
 def _export(asked: argparse.Namespace) -> None:
-    from trainer.adopting import export
+    from trainer.commands.export import export
 
     export(
         asked.h5,
@@ -169,8 +169,8 @@ def _export(asked: argparse.Namespace) -> None:
 
 
 def _download(asked: argparse.Namespace) -> None:
+    from trainer.commands.download import download
     from trainer.console import say
-    from trainer.download import download
 
     path = download()
     say("Downloaded", str(path))

@@ -14,7 +14,7 @@ from service.inference.onnx_network import OnnxNetwork, warm_up
 warm_up(OnnxNetwork(Path("models/default/model.onnx")), heads=3)
 """
 _TRAINER = """
-from trainer.inference import predict
+from trainer.model.inference import predict
 predict(Path("models/default/model.onnx"), np.zeros((1, 224, 224), np.uint8))
 """
 

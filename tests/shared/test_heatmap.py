@@ -5,8 +5,8 @@ import pytest
 
 from shared.heatmap import covered
 from shared.preprocessing import INPUT_SIZE
-from trainer.network import build_network
-from trainer.recipe import Recipe
+from trainer.config.recipe import Recipe
+from trainer.model.network import build_network
 
 
 @pytest.mark.parametrize(("cells", "share"), [(14, 1), (7, 1), (5, 224 / 240), (4, 224 / 256)])

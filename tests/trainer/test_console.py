@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from trainer.backend import load_keras
 from trainer.console import bar, duration, say
+from trainer.model.backend import load_keras
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_bar_is_silent_without_a_terminal(capsys: pytest.CaptureFixture[str]) ->
 
 def test_time_of_a_training_is_told_after_some_batches(capsys: pytest.CaptureFixture[str]) -> None:
     load_keras()
-    from trainer.fitting import _Progress
+    from trainer.training.loop import _Progress
 
     progress = _Progress(epochs=3, steps=20, done=1, shown=True, label="Training")
     for batch in range(40):

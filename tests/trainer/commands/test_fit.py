@@ -1,0 +1,362 @@
+"""`fit` from the outside: what it publishes, and that a run stopped at any moment can go on."""
+
+import csv
+import json
+import re
+import shutil
+import signal
+import subprocess
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from shared.bundle.store import Bundle, current, open_bundle
+from tests.trainer.conftest import EPOCHS, ROOT, TINY, TinyRun, command, trainer
+from trainer.config.options import Options
+from trainer.data.dataset import find_dataset
+from trainer.data.loading import load_split
+from trainer.data.preparation import prepare
+from trainer.decision.calibration import calibrated
+from trainer.model.inference import predict
+
+
+class Page(HTMLParser):
+    """What a report links to and shows."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.sections: list[str] = []
+        self.images: list[str] = []
+        self.links: list[str] = []
+        self.drawings = 0
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        if tag == "section":
+            self.sections.append(found.get("id") or "")
+        if tag == "img":
+            self.images.append(found.get("src") or "")
+        if tag == "svg":
+            self.drawings += 1
+        self.links += [
+            v or "" for k, v in attrs if k in ("src", "href", "xlink:href") and tag != "img"
+        ]
+
+
+def published(models: Path) -> Bundle:
+    path = current(models)
+    assert path is not None
+    return open_bundle(path)
+
+
+def test_run_says_what_it_found_and_did(tiny_run: TinyRun) -> None:
+    for part in (
+        "normal + ",
+        f"epoch {EPOCHS}/{EPOCHS}",
+        "ONNX equals .h5",
+        "accuracy",
+        "Done",
+    ):
+        assert part in tiny_run.output
+    assert "Traceback" not in tiny_run.output
+
+
+def test_bundle_is_whole(tiny_run: TinyRun) -> None:
+    manifest = tiny_run.bundle.manifest
+    assert set(manifest.files) == {
+        "model.h5",
+        "model.onnx",
+        "report.html",
+        "MODEL_CARD.md",
+        "history.csv",
+    }
+    assert manifest.heads == ("pneumonia", "viral", "chest_xray")
+    assert manifest.heatmap
+    assert manifest.refusal is not None
+    assert manifest.unfamiliar is not None
+    assert manifest.cause_calibration is not None
+    assert manifest.operating_point.rule == "sensitivity=0.95"
+    assert manifest.evaluated_on == "test: 16 images of 10 patients"
+    assert manifest.counts == {"NORMAL": 8, "PNEUMONIA": 8}
+    for name in ("accuracy", "precision", "recall", "specificity", "f1", "roc_auc", "ece"):
+        metric = manifest.metrics[name]
+        assert 0 <= metric.low <= metric.value <= metric.high <= 1
+    assert manifest.data.counts["train"]["NORMAL"] + manifest.data.counts["validation"][
+        "NORMAL"
+    ] == len(list((tiny_run.data / "train" / "NORMAL").iterdir()))
+    assert manifest.training["recipe"]["epochs"] == EPOCHS
+    assert manifest.training["options"]["seed"] == 0
+    assert manifest.training["options"]["holdout"] == "ends"
+    [revision] = manifest.training["revisions"]
+    assert re.fullmatch(r"([0-9a-f]{40}(-dirty)?|unknown)", revision)
+    assert manifest.training["versions"]["keras"]
+    text = (tiny_run.bundle.path / "model.json").read_text()
+    assert str(tiny_run.data) not in text
+    assert "person" not in text
+
+
+def test_manifest_figures_are_those_of_the_served_graph(tiny_run: TinyRun) -> None:
+    manifest = tiny_run.bundle.manifest
+    test, _ = load_split(find_dataset(tiny_run.data), "test")
+    logits = predict(tiny_run.bundle.file("model.onnx"), test.images).logits
+    p = calibrated(logits[:, 0], manifest.calibration)
+    called = p >= manifest.operating_point.threshold
+    assert manifest.metrics["accuracy"].value == pytest.approx((called == test.labels).mean())
+    assert manifest.confusion_matrix == tuple(
+        tuple(int(((test.labels == t) & (called == a)).sum()) for a in (0, 1)) for t in (0, 1)
+    )
+
+
+def test_h5_loads_plainly_and_answers_first_with_the_probability(tiny_run: TinyRun) -> None:
+    from trainer.model.backend import load_keras
+
+    load_keras()
+    import keras
+
+    from shared.preprocessing import scale
+
+    test, _ = load_split(find_dataset(tiny_run.data), "test")
+    model = keras.models.load_model(tiny_run.bundle.file("model.h5"), compile=False)
+    first = np.asarray(model(scale(test.images), training=False)[0])
+    logits = predict(tiny_run.bundle.file("model.onnx"), test.images).logits[:, 0]
+    np.testing.assert_allclose(first[:, 0], 1 / (1 + np.exp(-logits)), atol=1e-4)
+
+
+def test_report_is_self_contained_and_complete(tiny_run: TinyRun) -> None:
+    text = tiny_run.bundle.file("report.html").read_text()
+    page = Page(text)
+    assert page.sections == [
+        "figures",
+        "decision",
+        "curves",
+        "confusion",
+        "reliability",
+        "training",
+        "samples",
+        "mistakes",
+        *(["heatmaps"] if "heatmaps" in page.sections else []),
+        "data",
+        "recipe",
+    ]
+    assert page.drawings >= 12
+    assert text.count('class="chosen"') == 2  # the threshold in the sweeps of test and validation
+    assert len(page.images) >= 2 * 2 * 2  # two samples of each class, each with its heatmap
+    assert all(source.startswith("data:image/jpeg;base64,") for source in page.images)
+    assert all(link.startswith(("#", "data:image/png;base64,")) for link in page.links)
+    assert not re.search(r"url\((?!#)", text)
+    assert "Leakage" in text
+
+
+def test_model_card_header_holds_the_figures(tiny_run: TinyRun) -> None:
+    text = tiny_run.bundle.file("MODEL_CARD.md").read_text()
+    header = yaml.safe_load(text.split("---")[1])
+    [test] = [r for r in header["model-index"][0]["results"] if r["dataset"]["name"] == "test"]
+    figures = {m["type"]: m["value"] for m in test["metrics"]}
+    accuracy = tiny_run.bundle.manifest.metrics["accuracy"]
+    assert figures["accuracy"] == pytest.approx(accuracy.value, abs=1e-4)
+    for part in ("Intended use", "CC BY 4.0", "Adults", "Lateral", "tubes", "never a diagnosis"):
+        assert part in text
+
+
+def test_history_has_every_epoch(tiny_run: TinyRun) -> None:
+    with tiny_run.bundle.file("history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["member"], float(row["epoch"])) for row in rows] == [
+        ("1", epoch) for epoch in range(1, EPOCHS + 1)
+    ]
+    assert all(float(row["loss"]) > 0 and float(row["val_loss"]) > 0 for row in rows)
+
+
+def wait_for_checkpoint(process: subprocess.Popen[str], run_folder: Path, after: float) -> None:
+    """Wait until the run has written a checkpoint later than `after` (0: any)."""
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline:
+        for path in run_folder.glob("*/member-1/checkpoint.npz"):
+            if path.stat().st_mtime > after:
+                return
+        assert process.poll() is None, "the run ended before it could be stopped"
+        time.sleep(0.01)
+    raise AssertionError("no checkpoint within five minutes")
+
+
+@pytest.mark.slow
+def test_stopped_twice_and_resumed_equals_unbroken(tiny_run: TinyRun, tmp_path: Path) -> None:
+    """Ctrl-C after the first epoch, kill -9 after a later one, and the same figures at the end."""
+    models = tmp_path / "models"
+    runs = models / ".trainer" / "runs"
+    options = ("fit", "--models", models)
+
+    def start(*more: str | Path) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            command((*options, *more)),
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # Where the tests run in the background, Ctrl-C is ignored; here it must not be.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+
+    with start("--data", tiny_run.data, *TINY) as first:
+        wait_for_checkpoint(first, runs, 0)
+        first.send_signal(signal.SIGINT)
+        _, errors = first.communicate(timeout=120)
+    assert first.returncode == 130, errors
+    [run] = runs.iterdir()
+    assert f"--models {models} --resume {run.name}" in errors
+    assert "Traceback" not in errors
+    assert current(models) is None
+
+    [checkpoint] = runs.glob("*/member-1/checkpoint.npz")
+    with start("--resume") as second:
+        wait_for_checkpoint(second, runs, checkpoint.stat().st_mtime)
+        second.kill()
+        second.communicate()
+    assert current(models) is None
+
+    done = trainer(*options, "--resume")
+    assert done.returncode == 0, done.stderr
+    resumed, unbroken = published(models), tiny_run.bundle
+    with resumed.file("history.csv").open() as file:
+        spent = sum(float(row["seconds"]) for row in csv.DictReader(file))
+    assert resumed.manifest.training["seconds"] >= round(spent)
+    histories = []
+    for bundle in (resumed, unbroken):
+        with bundle.file("history.csv").open() as file:
+            histories.append([{**row, "seconds": "0"} for row in csv.DictReader(file)])
+    for one, other in zip(*histories, strict=True):
+        for name, value in one.items():
+            assert float(value) == pytest.approx(float(other[name]), rel=1e-3, abs=1e-3), name
+    for name, metric in unbroken.manifest.metrics.items():
+        assert resumed.manifest.metrics[name].value == pytest.approx(metric.value, abs=5e-3), name
+    assert resumed.manifest.operating_point.threshold == pytest.approx(
+        unbroken.manifest.operating_point.threshold, abs=5e-3
+    )
+
+
+def test_resume_after_training_goes_straight_to_publishing(
+    tiny_run: TinyRun, tmp_path: Path
+) -> None:
+    [run] = (tiny_run.models / ".trainer" / "runs").iterdir()
+    copy = tmp_path / "models" / ".trainer" / "runs" / run.name
+    shutil.copytree(run, copy)
+    state = json.loads((copy / "run.json").read_text())
+    state["published"] = None
+    state["external"] = {"gone": str(tmp_path / "gone")}
+    (copy / "run.json").write_text(json.dumps(state))
+    changed = trainer("fit", "--models", tmp_path / "models", "--resume", "--epochs", "99")
+    assert changed.returncode == 1
+    expected = f"--epochs 99 differs from the recipe of the run to be resumed, {EPOCHS}"
+    assert expected in changed.stderr
+    gone = trainer("fit", "--models", tmp_path / "models", "--resume")
+    assert gone.returncode == 1
+    assert "--external gone: " in gone.stderr
+    name = "2000-01-01T000000Z"  # an older run that has not published either
+    shutil.copytree(copy, copy.with_name(name))
+    done = trainer("fit", "--models", tmp_path / "models", "--resume", "--no-external")
+    assert done.returncode == 0, done.stderr
+    assert f"{name}: go on with one by --resume NAME" in done.stdout
+    assert "trained already" in done.stdout
+    assert "epoch" not in done.stderr
+    again = published(tmp_path / "models").manifest
+    assert again.metrics == tiny_run.bundle.manifest.metrics
+
+    again_named = ("--resume", run.name, "--no-external", "--rule", "fixed=0.9")
+    decided = trainer(
+        *("fit", "--models", tmp_path / "models", *again_named, "--caveat", "Looked at *twice*.")
+    )
+    assert decided.returncode == 0, decided.stderr
+    bundle = published(tmp_path / "models")
+    assert bundle.manifest.version != again.version
+    assert bundle.manifest.operating_point.threshold == 0.9
+    assert bundle.manifest.training["options"]["rule"] == "fixed=0.9"
+    assert "**Looked at *twice*.**" in bundle.file("MODEL_CARD.md").read_text()
+    assert "<strong>Looked at *twice*.</strong>" in bundle.file("report.html").read_text()
+
+    missing = trainer("fit", "--models", tmp_path / "models", "--resume", "nothing")
+    assert missing.returncode == 1
+    assert f"no run nothing in {copy.parent}; there are {run.name}, {name}." in missing.stderr
+
+
+def test_images_without_patients_numbers_validate_by_a_plain_fold(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for label in ("NORMAL", "PNEUMONIA"):
+        (tmp_path / "data" / "train" / label).mkdir(parents=True)
+        for index, letter in enumerate("abcdefghijkl"):
+            image = np.full((224, 224), 20 * index + 5 * (label == "NORMAL"), np.uint8)
+            Image.fromarray(image).save(tmp_path / "data" / "train" / label / f"{letter}.png")
+    prepared = prepare(tmp_path / "data", tmp_path / "work", Options(), test=False)
+    assert prepared.holdout == "plain"
+    assert "validation is plain: --holdout ends needs" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"held_out": "0" * 64}, "held out other patients"),
+        ({"fingerprint": "0" * 64}, "have changed since the run"),
+        ({"recipe": {"epochs": 3}}, "Another version of this program, with other options"),
+    ],
+)
+def test_what_would_be_judged_by_other_images_is_not_resumed(
+    change: dict[str, Any], expected: str, tiny_run: TinyRun, tmp_path: Path
+) -> None:
+    [run] = (tiny_run.models / ".trainer" / "runs").iterdir()
+    copy = tmp_path / "models" / ".trainer" / "runs" / run.name
+    copy.mkdir(parents=True)
+    state = json.loads((run / "run.json").read_text())
+    (copy / "run.json").write_text(json.dumps({**state, "published": None, **change}))
+    done = trainer("fit", "--models", tmp_path / "models", "--resume")
+    assert done.returncode == 1
+    assert expected in done.stderr
+    assert "without --resume" in done.stderr
+    assert current(tmp_path / "models") is None
+
+
+def test_nothing_to_resume_is_said(tiny_run: TinyRun) -> None:
+    done = trainer("fit", "--models", tiny_run.models, "--resume")
+    assert done.returncode == 1
+    assert "no unfinished run" in done.stderr
+
+
+@pytest.mark.slow
+def test_taught_ensemble_without_test_and_without_pictures(
+    tiny_run: TinyRun, phantoms: Path, tmp_path: Path
+) -> None:
+    models = tmp_path / "models"
+    done = trainer(
+        *("fit", "--data", phantoms, "--models", models, *TINY, "--epochs", "1", "--members", "2"),
+        *("--no-test", "--no-report-images", "--holdout", "swapped", "--rule", "sensitivity=0.9"),
+        *("--refusal-images", "0", "--external", f"elsewhere={phantoms / 'test'}"),
+        *("--teacher", tiny_run.models),
+    )
+    assert done.returncode == 0, done.stderr
+    bundle = published(models)
+    assert bundle.manifest.evaluated_on is not None
+    assert bundle.manifest.evaluated_on.startswith("validation")
+    assert bundle.manifest.refusal is None
+    assert bundle.manifest.heads == ("pneumonia", "viral")
+    [teacher] = bundle.manifest.training["teachers"]
+    assert teacher["network"] == tiny_run.bundle.manifest.files["model.onnx"]
+    assert not teacher["held_out_alike"]  # it held out by another rule
+    assert "a teacher may have learned from patients who validate here" in done.stdout
+    assert bundle.manifest.operating_point.rule == "sensitivity=0.9"
+    card = bundle.file("MODEL_CARD.md").read_text()
+    assert "answers of 1 other network to augmented" in card
+    assert "They may have learned from patients who validate here" in card
+    text = bundle.file("report.html").read_text()
+    assert "What the ensemble buys" in text
+    assert "member 2" in text
+    assert "elsewhere" in text
+    assert not Page(text).images
+    assert "person" not in text
+    with bundle.file("history.csv").open() as file:
+        assert [row["member"] for row in csv.DictReader(file)] == ["1", "2"]

@@ -1,0 +1,199 @@
+"""No patient on both sides, whatever the fold; stress folds hold out what is unlike the rest."""
+
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from trainer.config.options import STRESS_KINDS, StressKind
+from trainer.data.dataset import DatasetError, Split
+from trainer.data.splits import folds, groups, stress_fold, validation_split, without_copies
+from trainer.data.style import STATISTICS, style_statistics
+
+
+def make_split(patients_per_stratum: int = 20, seed: int = 0) -> Split:
+    """Noise images of normal, bacterial and viral patients with one to three images each; the
+    classes differ in sharpness, a quarter of the patients excepted."""
+    rng = np.random.default_rng(seed)
+    rows: list[tuple[NDArray[np.uint8], int, int, str]] = []
+    for stratum in range(3):
+        for number in range(patients_per_stratum):
+            sharp = (stratum == 0) != (number % 4 == 0)
+            for _ in range(int(rng.integers(1, 4))):
+                image = rng.normal(128, 60, (224, 224)).astype(np.float32)
+                image = cv2.GaussianBlur(image, (0, 0), 1.0 if sharp else 4.0)
+                image = (image - image.mean()) / image.std() * 40 + 128
+                rows.append(
+                    (
+                        np.clip(image, 0, 255).astype(np.uint8),
+                        int(stratum > 0),
+                        stratum - 1,
+                        f"train/{stratum}-{number}",
+                    )
+                )
+    return Split(
+        np.stack([r[0] for r in rows]),
+        np.array([r[1] for r in rows]),
+        np.array([r[2] for r in rows]),
+        [r[3] for r in rows],
+        [f"{r[3]}-{i}.jpeg" for i, r in enumerate(rows)],
+    )
+
+
+def numbered(names: list[str], causes: NDArray[np.int64], labels: NDArray[Any]) -> Split:
+    """One image of each patient, all of them different."""
+    images = np.arange(len(names), dtype=np.uint8)[:, None, None] * np.ones((1, 8, 8), np.uint8)
+    return Split(images, labels.astype(np.int64), causes, names, names)
+
+
+@pytest.fixture(scope="module")
+def split() -> Split:
+    return make_split()
+
+
+def apart(split: Split, train: NDArray[np.int64], held: NDArray[np.int64]) -> bool:
+    """Whether the two sides cover everything and share no patient and no image."""
+    digests = split.digests()
+    return (
+        sorted([*train, *held]) == list(range(len(split)))
+        and not {split.patients[i] for i in train} & {split.patients[i] for i in held}
+        and not {digests[i] for i in train} & {digests[i] for i in held}
+    )
+
+
+def test_validation_holds_out_patients_with_the_same_mix(split: Split) -> None:
+    train, held = validation_split(split, 0.2, seed=3)
+    assert apart(split, train, held)
+    assert 0.12 < len(held) / len(split) < 0.28
+    mix = np.bincount(split.strata()[held], minlength=3) / len(held)
+    whole = np.bincount(split.strata(), minlength=3) / len(split)
+    np.testing.assert_allclose(mix, whole, atol=0.1)
+
+
+def test_the_seed_decides(split: Split) -> None:
+    first, again, other = (validation_split(split, 0.2, seed=s)[1].tolist() for s in (1, 1, 2))
+    assert first == again
+    assert first != other
+
+
+def test_folds_hold_out_everything_once(split: Split) -> None:
+    cut = folds(split, 4, seed=0)
+    assert sorted(i for _, held in cut for i in held) == list(range(len(split)))
+    assert all(apart(split, train, held) for train, held in cut)
+
+
+def test_exact_copies_are_never_on_both_sides(split: Split) -> None:
+    images = split.images.copy()
+    patients = np.array(split.patients)
+    for number in range(10):  # each of ten pairs of patients shares one image
+        first = np.flatnonzero(patients == f"train/1-{2 * number}")[0]
+        second = np.flatnonzero(patients == f"train/1-{2 * number + 1}")[0]
+        images[second] = images[first]
+    copied = Split(images, split.labels, split.causes, split.patients, split.paths)
+    assert len(set(groups(copied).tolist())) == 50
+    for seed in range(5):
+        assert apart(copied, *validation_split(copied, 0.25, seed))
+
+
+def test_copies_are_dropped_and_contradictions_too(split: Split) -> None:
+    images, labels = split.images.copy(), split.labels.copy()
+    last_sick, well = len(split) - 1, 0
+    images[last_sick] = images[last_sick - 1]
+    images[well + 1] = images[last_sick - 3]  # normal and pneumonia at once: one must be wrong
+    kept, dropped = without_copies(Split(images, labels, split.causes, split.patients, split.paths))
+    assert dropped == 3
+    assert len(kept) == len(split) - 3
+    assert split.paths[last_sick - 1] in kept.paths
+    assert split.paths[last_sick] not in kept.paths
+    assert split.paths[well + 1] not in kept.paths
+
+
+def test_unknown_causes_and_few_images_still_split() -> None:
+    small = make_split(4)
+    unknown = Split(
+        small.images, small.labels, np.full(len(small), -1), small.patients, small.paths
+    )
+    assert apart(unknown, *validation_split(unknown, 0.5, 0))
+
+
+def test_too_few_patients_are_named() -> None:
+    with pytest.raises(DatasetError, match="Only 3 patients in the class NORMAL"):
+        folds(make_split(3), 5, seed=0)
+    with pytest.raises(DatasetError, match=r"too few to cut into 5 .* another --holdout\.$"):
+        stress_fold(make_split(3), "swapped")
+    with pytest.raises(ValueError, match=r"received 0\.7"):
+        validation_split(make_split(3), 0.7, 0)
+
+
+@pytest.mark.parametrize("kind", STRESS_KINDS)
+def test_stress_folds_split_by_patient(split: Split, kind: StressKind) -> None:
+    train, held = stress_fold(split, kind, 0.2)
+    assert apart(split, train, held)
+    assert set(split.labels[held].tolist()) == {0, 1}
+    assert len(held) < len(split) / 2
+
+
+def test_swapped_fold_finds_the_patients_whose_style_is_that_of_the_other_class(
+    split: Split,
+) -> None:
+    _, held = stress_fold(split, "swapped", 0.2)
+    odd = [int(split.patients[i].rsplit("-", 1)[1]) % 4 == 0 for i in held]
+    assert np.mean(odd) > 0.9
+
+
+def test_outlier_fold_finds_the_odd_one(split: Split) -> None:
+    images = split.images.copy()
+    odd = [i for i, p in enumerate(split.patients) if p == "train/2-7"]
+    images[odd] //= 8
+    changed = Split(images, split.labels, split.causes, split.patients, split.paths)
+    _, held = stress_fold(changed, "outlier", 0.1)
+    assert set(odd) <= set(held.tolist())
+
+
+def test_style_statistics_measure_what_they_name() -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.integers(60, 200, (224, 224)).astype(np.uint8)
+    blurred = cv2.GaussianBlur(noise, (0, 0), 3.0)
+    dark = np.zeros((224, 224), np.uint8)
+    framed = np.full((224, 224), 200, np.uint8)
+    framed[:11], framed[-11:], framed[:, :11], framed[:, -11:] = 0, 0, 0, 0
+    rows = style_statistics(np.stack([noise, blurred, dark, framed]))
+    sharp, _, blank, frame = (dict(zip(STATISTICS, row, strict=True)) for row in rows)
+    assert rows[0][0] > 5 * rows[1][0]
+    assert rows[0][1] > 5 * rows[1][1]
+    assert sharp["mean"] == pytest.approx(noise.mean(), abs=0.01)
+    assert sharp["contrast"] == pytest.approx(noise.std(), abs=0.01)
+    assert blank["dark"] == 1
+    assert frame["border"] < -150
+
+
+@pytest.mark.parametrize(("kind", "places"), [("late", (16, 17, 18, 19)), ("ends", (0, 1, 18, 19))])
+def test_numbers_decide_who_is_held_out_of_each_series(
+    kind: StressKind, places: tuple[int, ...]
+) -> None:
+    names = [f"train/{series}{n}" for series in ("im-", "person") for n in range(1, 21)]
+    split = numbered(names, np.full(40, -1), np.repeat([0, 1], 20))
+    kept, held = stress_fold(split, kind, 0.2)
+    assert [names[i] for i in held] == [names[n + p] for n in (0, 20) for p in places]
+    assert len(kept) == 32
+
+
+def test_numbers_decide_for_each_cause_where_causes_share_a_series() -> None:
+    """Bacterial patients have the lowest and the highest numbers, viral ones those between."""
+    names = [f"train/im-{n}" for n in range(1, 21)] + [f"train/person{n}" for n in range(1, 61)]
+    causes = np.array([-1] * 20 + [0] * 20 + [1] * 20 + [0] * 20)
+    split = numbered(names, causes, causes >= 0)
+    _, held = stress_fold(split, "ends", 0.1)
+    assert [names[i].removeprefix("train/") for i in held] == [
+        *("im-1", "im-20", "person1", "person2", "person21", "person40", "person59", "person60")
+    ]
+
+
+def test_the_only_patient_of_a_cause_is_learned_from() -> None:
+    names = [f"train/im-{n}" for n in range(20)] + [f"train/person{n}" for n in range(20)]
+    causes = np.array([-1] * 20 + [1] + [0] * 19)
+    split = numbered(names, causes, causes >= 0)
+    kept, _ = stress_fold(split, "ends", 0.2)
+    assert 20 in kept

@@ -1,0 +1,231 @@
+"""The report and the model card for findings of every shape, made without a network."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import yaml
+
+from shared.bundle.manifest import Calibration, Data, OperatingPoint, Refusal, Unfamiliar
+from tests.phantoms import chest_phantom
+from trainer.bootstrap import Interval, wilson
+from trainer.data.audit import audit, data_record, fingerprint
+from trainer.data.dataset import Broken, Split
+from trainer.decision.decision import Decision
+from trainer.evaluation.results import (
+    Findings,
+    HeatmapCheck,
+    check_heatmaps,
+    measure,
+    member_figures,
+    share_of_patients,
+)
+from trainer.model.inference import Outputs
+from trainer.report.html import render_report
+from trainer.report.model_card import render_model_card
+from trainer.runs.publish import draft_of, history_csv
+
+
+@pytest.fixture(scope="module")
+def split() -> Split:
+    rng = np.random.default_rng(0)
+    labels = np.array([0, 0, 0, 1, 1, 1, 1, 1])
+    causes = np.array([-1, -1, -1, 0, 0, 1, 1, -1])
+    names = [f"test/{('NORMAL', 'PNEUMONIA')[y]}/person{i}_<b>.jpeg" for i, y in enumerate(labels)]
+    return Split(
+        np.stack([chest_phantom(rng, bool(y)) for y in labels]),
+        labels,
+        causes,
+        [f"test/{i}" for i in range(8)],
+        names,
+        np.tile(np.array([[800, 1000]], np.int32), (8, 1)),
+    )
+
+
+@pytest.fixture(scope="module")
+def findings(split: Split) -> Findings:
+    rng = np.random.default_rng(1)
+    pneumonia = np.array([-3.0, -2.0, 1.0, 3.0, 2.0, 1.5, -1.0, 2.5])
+    logits = np.stack([pneumonia, rng.normal(size=8), np.full(8, 4.0)], axis=1).astype(np.float32)
+    maps = rng.normal(size=(8, 7, 7)).astype(np.float32)
+    outputs = Outputs(logits, maps, rng.normal(size=(8, 5)).astype(np.float32))
+    decision = Decision(
+        ("pneumonia", "viral", "chest_xray"),
+        Calibration(temperature=1.2, bias=0.1),
+        Calibration(),
+        OperatingPoint(threshold=0.4, rule="cost=2", low=0.3, high=0.6),
+    )
+    refusal = Refusal(minimum=0.0, rule="refuses few")
+    unfamiliar = Unfamiliar(maximum=3.0, rule="flags few")
+    results = [
+        measure(name, split, outputs, decision, refusal, unfamiliar, 20)
+        for name in ("test", "validation")
+    ]
+    history = [
+        {
+            "epoch": e,
+            "loss": 1 / e,
+            "val_loss": 2 / e,
+            "val_calibrated_loss": 1.5 / e,
+            "accuracy": 0.5,
+            "val_accuracy": 0.6,
+        }
+        for e in (1.0, 2.0)
+    ]
+    found = check_heatmaps(results[0], None, 2, 0)
+    assert found is not None
+    return Findings(
+        decision=decision,
+        results=results,
+        training={"recipe": {"epochs": 2}, "seconds": 3},
+        cost={"parameters": 1000, "multiply_adds": 2_000_000, "onnx_bytes": 3_000_000},
+        audit=audit({"train": split, "test": split}, 3, [Broken("train/a.txt", "a <text>")]),
+        histories=[history, history],
+        best_epochs=[2, 1],
+        members=member_figures([pneumonia.tolist(), (-pneumonia).tolist()], outputs, split, 20, 0),
+        heatmaps=HeatmapCheck(found.central, Interval(0.05, 0.01, 0.12), [3, 4], maps[:2]),
+        refusal=refusal,
+        unfamiliar=unfamiliar,
+        not_chest={"photos": wilson(2, 3)},
+        samples=2,
+    )
+
+
+def test_everything_is_shown(findings: Findings) -> None:
+    text = render_report(findings)
+    for part in (
+        "What the ensemble buys",
+        "Pictures that are no chest X-rays",
+        "photos",
+        "Leakage",
+        "not comparable: numbers start again",
+        "rank correlation with the learnt ones is <b>0.050 (0.010–0.120)</b>",
+        "3 exact copies were left out",
+        "1,000 parameters. 2 million multiply-adds an image. model.onnx 3.0 MB.",
+        "which comes after training: 2, 1.",
+        "validation, calibrated",
+    ):
+        assert part in text, part
+    wrong = findings.results[0].answers.called() != (findings.results[0].split.labels == 1)
+    assert wrong.sum() == 2  # one missed, one false alarm: each with two pictures below
+    # Samples 4, mistakes 2, shuffled 2: each is a pair of pictures.
+    assert text.count("<img ") == 2 * (4 + 2 + 2)
+
+
+def test_names_of_files_are_escaped(findings: Findings) -> None:
+    text = render_report(findings)
+    assert "_<b>.jpeg" not in text
+    assert "_&lt;b&gt;.jpeg" in text
+    assert "a &lt;text&gt;" in text
+
+
+def test_copies_between_splits_are_counted(findings: Findings) -> None:
+    assert findings.audit is not None
+    assert findings.audit.shared_copies == {("train", "test"): 8}
+    assert findings.audit.splits["test"].aspect["NORMAL"] == 1.25
+    assert findings.audit.splits["test"].height == (800, 800, 800)
+
+
+def test_no_pictures_and_no_names_where_none_are_wanted(findings: Findings) -> None:
+    text = render_report(dataclasses.replace(findings, images=False))
+    assert "<img " not in text
+    assert "person" not in text
+    assert "train/a.txt" not in text
+
+
+def test_the_least_that_can_be_found(findings: Findings, split: Split) -> None:
+    decision = Decision(
+        ("pneumonia",),
+        Calibration(),
+        None,
+        OperatingPoint(threshold=0.5, rule="fixed=0.5", low=0.5, high=0.5),
+    )
+    logits = findings.results[0].outputs.logits[:, :1]
+    result = measure("test", split, Outputs(logits), decision, None, None, 5)
+    least = Findings(decision=decision, results=[result])
+    assert "heatmaps" not in render_report(least)
+    card = render_model_card(least)
+    assert "nothing stops them" in card
+    assert yaml.safe_load(card.split("---")[1])["library_name"] == "keras"
+    draft = draft_of(least, ("pneumonia",), heatmap=False)
+    assert draft.evaluated_on == "test: 8 images of 8 patients"
+
+
+def test_card_holds_the_figures_and_shows_nobody(findings: Findings) -> None:
+    card = render_model_card(findings)
+    header = yaml.safe_load(card.split("---")[1])
+    [test, validation] = header["model-index"][0]["results"]
+    assert (test["dataset"]["name"], validation["dataset"]["name"]) == ("test", "validation")
+    assert {m["type"]: m["value"] for m in test["metrics"]}["accuracy"] == 0.75
+    assert "| accuracy | 0.750 (" in card
+    assert "photos 0.667 (0.208–0.939)." in card
+    assert "person" not in card
+
+
+def test_what_was_chosen_on_images_is_said_with_their_name(findings: Findings) -> None:
+    text, card = render_report(findings), render_model_card(findings)
+    chosen = (
+        *("the epoch", "the limit of what is refused", "the limit of what is unfamiliar"),
+        *("the temperature", "the bias", "the threshold"),
+    )
+    for part in chosen:
+        assert part in text.split("Chosen on validation: ")[1][:200]
+        assert part in card.split("Chosen on validation alone: ")[1][:200]
+    point = OperatingPoint(threshold=0.4, rule="fixed=0.4", low=0.3, high=0.6)
+    decision = dataclasses.replace(findings.decision, operating_point=point)
+    training = {"options": {"calibration": "temperature"}, "calibrated_on": "val"}
+    fixed = dataclasses.replace(findings, decision=decision, training=training, refusal=None)
+    assert fixed.chosen_on == {
+        "validation": ["the epoch", "the limit of what is unfamiliar"],
+        "val": ["the temperature", "the uncertain band"],
+    }
+
+
+def test_names_of_the_files_tell_whether_the_data_are_those_of_kaggle(split: Split) -> None:
+    other = [f"train/NORMAL/0000{i}305_001.png" for i in range(len(split))]
+    for paths, expected in ((split.paths, True), (other, False)):
+        named = dataclasses.replace(split, paths=paths)
+        found = data_record({"train": named, "validation": named}, "0" * 64)
+        assert found.kaggle == expected
+        assert found.held_out == fingerprint(named)
+
+
+def test_card_claims_of_the_data_what_the_manifest_knows(findings: Findings) -> None:
+    def card(data: Data, training: dict[str, object]) -> str:
+        return render_model_card(dataclasses.replace(findings, data=data, training=training))
+
+    kaggle = card(Data(kaggle=True), {"recipe": {}})
+    for claim in ("children", "Guangzhou", "paultimothymooney", "from scratch", "Adults"):
+        assert claim in kaggle
+    nih = card(Data(), {})
+    for claim in ("hildren", "Guangzhou", "paultimothymooney", "from scratch"):
+        assert claim not in nih
+    assert "Other ages and hospitals" in nih
+
+
+def test_shares_of_images_have_intervals_of_patients() -> None:
+    flags = np.arange(100) % 4 == 0
+    alone = share_of_patients(flags, [str(i) for i in range(100)], 500)
+    few = share_of_patients(flags, [str(i // 20) for i in range(100)], 500)
+    mixed = share_of_patients(np.arange(100) < 25, [str(i // 25) for i in range(100)], 500)
+    assert alone is not None
+    assert few == Interval(0.25, 0.25, 0.25)  # a quarter of every patient's images
+    assert (alone.low, alone.high) == pytest.approx((0.17, 0.34), abs=0.03)
+    assert mixed is not None
+    assert (mixed.low, mixed.high) == pytest.approx((0, 0.75), abs=0.26)
+    none = share_of_patients(np.zeros(100, bool), [str(i // 20) for i in range(100)], 500)
+    assert none == wilson(0, 5)
+    assert share_of_patients(None, [], 500) is None
+
+
+def test_wilson_interval_of_a_share() -> None:
+    found = wilson(9, 10)
+    assert found.value == 0.9
+    assert (found.low, found.high) == pytest.approx((0.596, 0.982), abs=1e-3)
+    assert wilson(0, 20).low == 0
+    assert wilson(0, 0) == Interval(0.0, 0.0, 1.0)
+
+
+def test_history_of_members() -> None:
+    text = history_csv([[{"epoch": 1.0, "loss": 0.5}], [{"epoch": 1.0, "loss": 0.4}]])
+    assert text == "member,epoch,loss\n1,1.0,0.5\n2,1.0,0.4\n"

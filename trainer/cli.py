@@ -1,0 +1,172 @@
+"""The arguments of the command line; those of the recipe and the run are made from their fields."""
+
+import argparse
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from trainer.config.options import DECIDING, MEASURING, Options
+from trainer.config.recipe import Recipe
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands; options of the recipe and the run are absent unless given."""
+    parser = argparse.ArgumentParser(
+        prog="python -m trainer",
+        description="Train a chest X-ray screening network from scratch and publish it as a "
+        "bundle that the service serves.",
+    )
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--traceback", action="store_true", help="show where in the program an error arose"
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    fit = commands.add_parser(
+        "fit",
+        parents=[common],
+        help="train a network and publish its bundle",
+        description="Train on folders train and test with NORMAL and PNEUMONIA in each, and "
+        "publish a bundle with model, report and model card.",
+    )
+    fit.add_argument("--data", type=Path, help="folder or .zip with train, test (and val)")
+    _add_models(fit)
+    fit.add_argument(
+        "--work",
+        type=Path,
+        help="folder for runs and decoded images, about 0.3 GB for the Kaggle data; "
+        "default MODELS/.trainer",
+    )
+    fit.add_argument(
+        "--teacher",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="BUNDLE",
+        help="learn the answers of this network, in place of the labels; may be repeated, and the "
+        "mean of all counts",
+    )
+    fit.add_argument(
+        "--resume",
+        nargs="?",
+        const="",
+        metavar="RUN",
+        help="go on with the newest run that has not published, or with the one whose folder in "
+        "WORK/runs is named, with that run's options; how it decides and reports may be changed, "
+        "and a run that has published does only that anew",
+    )
+    fit.add_argument(
+        "--test",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="look at the test folder at the very end; --no-test for experiments",
+    )
+    _add_others(fit)
+    for name in ("external", "not-chest"):
+        fit.add_argument(
+            f"--no-{name}",
+            dest=name.replace("-", "_"),
+            action="store_const",
+            const=None,
+            help=f"with --resume: leave out every --{name} that the run was started with",
+        )
+    _add_knobs(fit.add_argument_group("the run"), Options)
+    _add_knobs(fit.add_argument_group("the recipe"), Recipe)
+
+    evaluate = commands.add_parser(
+        "evaluate", parents=[common], help="score a bundle on a folder of X-rays"
+    )
+    evaluate.add_argument(
+        "--bundle",
+        type=Path,
+        default=Path("models"),
+        help="a bundle, or a models folder (its current bundle); default %(default)s",
+    )
+    evaluate.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        help="folder or .zip with splits, or with NORMAL and PNEUMONIA at its top",
+    )
+    evaluate.add_argument("--split", help="train, val or test; default test, or what there is")
+    evaluate.add_argument("--report", type=Path, metavar="FILE", help="write an HTML report")
+    evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
+    _add_others(evaluate)
+    _add_knobs(evaluate.add_argument_group("measuring"), Options, MEASURING)
+
+    export = commands.add_parser(
+        "export", parents=[common], help="make a bundle out of a Keras .h5"
+    )
+    export.add_argument("h5", type=Path, help="a sigmoid or softmax network, ours or another's")
+    _add_models(export)
+    export.add_argument("--data", type=Path, help="X-rays to measure on, as for evaluate")
+    export.add_argument("--split", help="which split of them; default test, or what there is")
+    export.add_argument(
+        "--calibrate-on",
+        metavar="SPLIT",
+        help="a split to fit what --calibration and --rule leave open on, e.g. val; default: keep "
+        "those of the bundle that the .h5 lies in, else threshold 0.5",
+    )
+    _add_knobs(export.add_argument_group("deciding, with --calibrate-on"), Options, DECIDING)
+    _add_knobs(export.add_argument_group("measuring"), Options, MEASURING)
+
+    commands.add_parser(
+        "download", parents=[common], help="fetch the Kaggle data set (2.3 GB) with kagglehub"
+    )
+    return parser
+
+
+def _add_models(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--models",
+        type=Path,
+        default=Path("models"),
+        help="folder to publish bundles in; default %(default)s",
+    )
+
+
+def _add_others(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--external",
+        action="append",
+        default=[],
+        metavar="NAME=DIR",
+        help="measure on further X-rays with NORMAL and PNEUMONIA, too; may be repeated",
+    )
+    parser.add_argument(
+        "--not-chest",
+        action="append",
+        default=[],
+        metavar="NAME=DIR",
+        help="measure how many of these other pictures are refused; may be repeated",
+    )
+
+
+def _add_knobs(
+    parser: argparse._ActionsContainer,
+    of: type[Options] | type[Recipe],
+    names: tuple[str, ...] | None = None,
+) -> None:
+    """Give a parser one option for each field, or for those named, absent from its result unless
+    given."""
+    for item in fields(of):
+        if names is not None and item.name not in names:
+            continue
+        name, default = f"--{item.name.replace('_', '-')}", item.default
+        text = f"{item.metadata['help']}; default {default}".replace("%", "%%")
+        if isinstance(default, bool):
+            parser.add_argument(
+                name, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text
+            )
+        else:
+            kind = type(default)
+            shown = {int: "N", float: "X", str: "TEXT"}[kind]
+            parser.add_argument(
+                name, type=kind, metavar=shown, default=argparse.SUPPRESS, help=text
+            )
+
+
+def given(arguments: argparse.Namespace, of: type[Options] | type[Recipe]) -> dict[str, Any]:
+    """The fields that the command line names."""
+    names = {item.name for item in fields(of)}
+    return {name: value for name, value in vars(arguments).items() if name in names}

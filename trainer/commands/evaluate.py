@@ -1,0 +1,142 @@
+"""`evaluate`: score a bundle on any folder, at its own calibration and threshold."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from shared.bundle.store import MANIFEST_NAME, Bundle, BundleInvalid, current, open_bundle
+from trainer.config.options import Options
+from trainer.console import say
+from trainer.decision.decision import Decision
+from trainer.errors import TrainerError
+from trainer.evaluation.measure import load_single, measure_others, run_network
+from trainer.evaluation.results import Findings, check_heatmaps, measure
+from trainer.report.html import render_report
+from trainer.runs.publish import describe
+from trainer.runs.run_folder import write_atomically
+
+
+def open_model(path: Path) -> Bundle:
+    """Open a bundle, or the current bundle of a models folder.
+
+    Raises:
+        TrainerError: It is neither, or does not verify.
+    """
+    try:
+        if (path / MANIFEST_NAME).is_file():
+            return open_bundle(path)
+        found = current(path)
+        if found is not None:
+            return open_bundle(found)
+    except BundleInvalid as error:
+        raise TrainerError(f"The bundle cannot be used: {error}") from error
+    raise TrainerError(
+        f"{path} is neither a bundle (a folder with {MANIFEST_NAME}) nor a models folder with a "
+        "bundle. Train one with `fit`, or make one out of an .h5 with `export`."
+    )
+
+
+def evaluate(
+    bundle: Bundle,
+    data: Path,
+    split: str | None,
+    external: dict[str, Path],
+    not_chest: dict[str, Path],
+    options: Options,
+    report: Path | None,
+    figures: Path | None,
+) -> None:
+    """Score a bundle at its own calibration and threshold, and print the figures.
+
+    Args:
+        bundle: The bundle.
+        data: A folder or .zip with the layout of the data set, or with the classes at its top.
+        split: Which split; None: "test", or what there is.
+        external: Further sets, by name.
+        not_chest: Folders of pictures that should be refused, by name.
+        options: Resamples and the report's pictures.
+        report: Where to write an HTML report; None: none.
+        figures: Where to write the figures as JSON; None: nowhere.
+
+    Raises:
+        TrainerError: The data cannot be used, or a file cannot be written.
+    """
+    manifest, decision = bundle.manifest, Decision.of(bundle.manifest)
+    onnx = bundle.file("model.onnx")
+    name, images = load_single(data, split)
+    outputs = run_network(onnx, images, name)
+    first = measure(
+        name,
+        images,
+        outputs,
+        decision,
+        manifest.refusal,
+        manifest.unfamiliar,
+        options.resamples,
+        options.seed,
+    )
+    others, refused = measure_others(
+        onnx,
+        decision,
+        manifest.refusal,
+        manifest.unfamiliar,
+        external,
+        not_chest,
+        options.resamples,
+    )
+    findings = Findings(
+        decision=decision,
+        results=[first, *others],
+        training=manifest.training,
+        heatmaps=check_heatmaps(first, None, 0, options.seed, options.resamples),
+        refusal=manifest.refusal,
+        unfamiliar=manifest.unfamiliar,
+        not_chest=refused,
+        caveat=options.caveat,
+        images=options.report_images,
+        samples=options.samples,
+        cost={"onnx_bytes": onnx.stat().st_size},
+    )
+    say("Bundle", manifest.version)
+    for result in findings.results:
+        describe(result.name, result.evaluation)
+        for word, share in (("refused", result.refused), ("unfamiliar", result.unfamiliar)):
+            if share is not None:
+                say("", f"{word:<21}{share}")
+    for folder, share in refused.items():
+        say(folder, f"{'refused':<21}{share}")
+    if report is not None:
+        _write(report, render_report(findings))
+    if figures is not None:
+        _write(figures, json.dumps(_as_json(findings, manifest.version), indent=2) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, text)
+    except OSError as error:
+        raise TrainerError(
+            f"{path} cannot be written: {error.strerror or error}. Name another file."
+        ) from error
+    say("Written", str(path))
+
+
+def _as_json(findings: Findings, version: str) -> dict[str, object]:
+    return {
+        "version": version,
+        "threshold": findings.decision.operating_point.threshold,
+        "sets": {
+            r.name: {
+                "images": r.evaluation.images,
+                "patients": r.evaluation.patients,
+                "metrics": {name: asdict(m) for name, m in r.evaluation.metrics.items()},
+                "confusion_matrix": r.evaluation.confusion,
+                "confusion_matrix_three": r.evaluation.confusion_three,
+                "refused": asdict(r.refused) if r.refused else None,
+                "unfamiliar": asdict(r.unfamiliar) if r.unfamiliar else None,
+            }
+            for r in findings.results
+        },
+        "not_a_chest_xray_refused": {n: asdict(s) for n, s in findings.not_chest.items()},
+    }

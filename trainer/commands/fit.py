@@ -1,0 +1,267 @@
+"""`fit`: from the folders to a published bundle, in stages that a killed run can resume.
+
+    data -> split by patient -> members -> ensemble -> refusal -> export -> decision -> report
+
+What a stage leaves in the run's folder is not done again.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trainer.config.options import Options
+from trainer.config.recipe import Recipe
+from trainer.console import duration, say
+from trainer.data.preparation import Prepared, prepare
+from trainer.errors import TrainerError
+from trainer.evaluation.measure import check_others
+from trainer.model.backend import load_keras, missing_packages
+from trainer.runs.provenance import revision
+from trainer.runs.run_folder import RunFolder, check_writable, write_atomically
+
+if TYPE_CHECKING:
+    import keras
+
+_NETWORK = "network.json"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What `fit` is asked for.
+
+    Attributes:
+        data: The data set's folder or .zip.
+        models: Where bundles are published.
+        work: Where runs and decoded images are kept.
+        recipe: How each member is trained.
+        options: How the run splits, decides and reports.
+        test: Whether to look at the test folder at the end.
+        external: Further sets to measure on at the end, by name.
+        not_chest: Folders of pictures that should be refused, by name.
+        teachers: Bundles whose answers the members learn, in place of the labels.
+    """
+
+    data: Path
+    models: Path
+    work: Path
+    recipe: Recipe
+    options: Options
+    test: bool = True
+    external: dict[str, Path] = field(default_factory=dict)
+    not_chest: dict[str, Path] = field(default_factory=dict)
+    teachers: tuple[Path, ...] = ()
+
+    def state(self) -> dict[str, Any]:
+        """What `run.json` needs to go on with this run."""
+        return {
+            "data": str(self.data.resolve()),
+            "test": self.test,
+            "external": {name: str(path.resolve()) for name, path in self.external.items()},
+            "not_chest": {name: str(path.resolve()) for name, path in self.not_chest.items()},
+            "teachers": [str(path.resolve()) for path in self.teachers],
+            "recipe": self.recipe.to_json(),
+            "options": self.options.to_json(),
+        }
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The network of a run.
+
+    Attributes:
+        model: The Keras network, with every head.
+        h5: Its file.
+        onnx: The served graph, checked equal.
+        record: Histories, refusal, familiarity, figures of the members and the export.
+    """
+
+    model: "keras.Model"
+    h5: Path
+    onnx: Path
+    record: dict[str, Any]
+
+
+def fit(request: Request, run: RunFolder | None = None) -> Path:
+    """Train and publish.
+
+    Args:
+        request: What is asked for.
+        run: The run to go on with; None starts one.
+
+    Returns:
+        The folder of the published bundle.
+
+    Raises:
+        TrainerError: The data, the folders or the checkpoint are not usable; nothing is published.
+            What would only be found at the end is checked before the first epoch.
+    """
+    started = time.monotonic()
+    check_writable(request.models, "--models")
+    check_writable(request.work, "--work")
+    check_others(request.external, request.not_chest)
+    if missing := missing_packages():
+        say(
+            "Warning",
+            f"{', '.join(missing)} not installed: the run cannot publish here. Install the rest, "
+            "or go on with --resume on a machine that has it",
+        )
+    prepared = prepare(request.data, request.work, request.options, request.test)
+    resumed = run is not None
+    run = run or RunFolder.create(request.work, {**request.state(), **_images(prepared)})
+    _check_same_images(request, prepared, run)
+    worked_on_it = run.state.get("revisions", [])
+    run.save(**request.state(), revisions=list(dict.fromkeys([*worked_on_it, revision()])))
+    say("Run", f"{run.path}{' (resumed)' if resumed else ''}")
+    with _resumable(request, run):
+        fitted = _network(request, prepared, run)
+
+        from trainer.runs.publish import conclude
+
+        path = conclude(request, prepared, fitted, run)
+        run.save(published=path.name)
+    say("Done", f"in {duration(time.monotonic() - started)}: {path}")
+    return path
+
+
+def _check_same_images(request: Request, prepared: Prepared, run: RunFolder) -> None:
+    """A resumed run must learn from, and be judged by, the images that it began with."""
+    now, began = _images(prepared), run.state
+    if began["fingerprint"] != now["fingerprint"]:
+        raise TrainerError(
+            f"The training images in {request.data} have changed since the run {run.path} began. "
+            "Put them back, or start a new run without --resume."
+        )
+    if began["held_out"] != now["held_out"]:
+        raise TrainerError(
+            f"The run {run.path} held out other patients than this version of the program does, "
+            "and would be judged by images that it learned from. Finish it with the version that "
+            "began it, or start a new run without --resume."
+        )
+
+
+def _images(prepared: Prepared) -> dict[str, str | None]:
+    return {"fingerprint": prepared.data.fingerprint, "held_out": prepared.data.held_out}
+
+
+@contextmanager
+def _resumable(request: Request, run: RunFolder) -> Iterator[None]:
+    """Note on what stops the run, such as Ctrl-C, how to go on with it."""
+    try:
+        yield
+    except Exception:
+        raise  # its message says what to do first
+    except BaseException as stop:
+        elsewhere = request.work.resolve() != (request.models / ".trainer").resolve()
+        work = f" --work {request.work}" if elsewhere else ""
+        stop.add_note(
+            f"Go on with: python -m trainer fit --models {request.models}{work} --resume "
+            f"{run.path.name}"
+        )
+        raise
+
+
+def _network(request: Request, prepared: Prepared, run: RunFolder) -> Fitted:
+    """Train the members and put them together; or load what an earlier process finished."""
+    load_keras()
+    from trainer.model.onnx_export import check_equal, export_onnx, load_network
+
+    h5, onnx, record_file = (run.path / n for n in ("model.h5", "model.onnx", _NETWORK))
+    if record_file.is_file():
+        record = json.loads(record_file.read_text(encoding="utf-8"))
+        say("Network", "trained already")
+        return Fitted(load_network(h5), h5, onnx, record)
+    model, record = _train(request, prepared, run.path)
+    partial = h5.with_name(".partial.h5")
+    _save(model, partial)
+    partial.replace(h5)
+    model = load_network(h5)  # what is exported and measured is what the file holds
+    export_onnx(model, onnx)
+    record["onnx_difference"] = check_equal(model, onnx, prepared.splits["validation"].images)
+    say("Export", f"ONNX equals .h5 to {record['onnx_difference']:.1g} on validation images")
+    write_atomically(record_file, json.dumps(record))
+    return Fitted(model, h5, onnx, record)
+
+
+def _train(
+    request: Request, prepared: Prepared, folder: Path
+) -> tuple["keras.Model", dict[str, Any]]:
+    import keras
+
+    from trainer.model.network import combine, multiply_adds
+    from trainer.model.ood import fit_refusal
+    from trainer.training.distillation import Teachers
+    from trainer.training.loop import ResumeMismatch, fit_member, predict_logits
+
+    train, validation = prepared.splits["train"], prepared.splits["validation"]
+    options = request.options
+    teachers = Teachers(request.teachers) if request.teachers else None
+    taught_by = teachers.record(prepared.data.held_out) if teachers else []
+    if not all(teacher["held_out_alike"] for teacher in taught_by):
+        say(
+            "  warning",
+            "a teacher may have learned from patients who validate here, as its own run held out "
+            "others: the validation figures will flatter a little",
+        )
+    members = []
+    for index in range(options.members):
+        label = f"Member {index + 1}/{options.members}" if options.members > 1 else "Training"
+        try:
+            members.append(
+                fit_member(
+                    request.recipe,
+                    train,
+                    validation,
+                    folder / f"member-{index + 1}",
+                    options.seed + index,
+                    teachers,
+                    label=label,
+                )
+            )
+        except ResumeMismatch as error:
+            raise TrainerError(str(error)) from error
+        say(label, f"best epoch {members[-1].best_epoch} of {len(members[-1].history)}")
+    logits = [predict_logits(m.model, validation.images)[:, 0].tolist() for m in members]
+    model = members[0].model if len(members) == 1 else combine([m.model for m in members])
+    refusal = unfamiliar = None
+    started = time.monotonic()
+    if options.refusal_images:
+        say("Refusal", "learning what is no chest X-ray")
+        model, refusal, unfamiliar = fit_refusal(
+            model,
+            train,
+            validation,
+            request.recipe,
+            options.seed,
+            min(options.refusal_images, 4 * len(train)),
+        )
+    refusal_seconds = time.monotonic() - started
+    record = {
+        "histories": [m.history for m in members],
+        "best_epochs": [m.best_epoch for m in members],
+        "member_logits": logits,
+        "teachers": taught_by,
+        "refusal": refusal,
+        "unfamiliar": unfamiliar,
+        "parameters": model.count_params(),
+        "multiply_adds": multiply_adds(model),
+        "keras": keras.__version__,
+        # Of every process that worked on the run, not of the last one alone.
+        "seconds": sum(epoch["seconds"] for m in members for epoch in m.history) + refusal_seconds,
+    }
+    return model, record
+
+
+def _save(model: "keras.Model", path: Path) -> None:
+    try:
+        model.save(path)
+    except (OSError, RuntimeError) as error:  # h5py tells of a full disk by either
+        path.unlink(missing_ok=True)
+        raise TrainerError(
+            f"The network cannot be written to {path.parent} "
+            f"({str(error).splitlines()[0] if str(error) else 'no reason given'}). "
+            "Free some space, then go on with --resume."
+        ) from error

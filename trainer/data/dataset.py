@@ -1,0 +1,199 @@
+"""What a data set is, and where it lies in a folder or an archive.
+
+The layout is that of the Kaggle data set: `train`, `val` and `test`, each with `NORMAL` and
+`PNEUMONIA`. `find_dataset` looks it up in a folder or a .zip, however deeply nested;
+`trainer.data.loading` decodes one of the three.
+"""
+
+import hashlib
+import lzma
+import os
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.labels import LABELS
+from trainer.errors import TrainerError
+
+SPLITS = ("train", "val", "test")
+# What `zipfile` raises for what is damaged, encrypted or compressed in a way that it does not know.
+ZIP_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(EOFError, RuntimeError, ValueError),
+)
+_LITTER = {".ds_store", "thumbs.db", "desktop.ini"}
+
+
+class DatasetError(TrainerError):
+    """The data cannot be used as it is; the message names the path and the remedy."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Where the images of a data set lie.
+
+    Attributes:
+        path: The folder or the .zip.
+        files: Split ("train", "val", "test"; "" where the classes lie at the top) to class to
+            names, each relative to `path` and in a fixed order.
+        root: The part of those names above the split: "" or e.g. "chest_xray/".
+    """
+
+    path: Path
+    files: dict[str, dict[str, list[str]]]
+    root: str = ""
+
+    def names(self, split: str) -> list[tuple[str, int]]:
+        """The files of one split with their label (0 normal, 1 pneumonia), in a fixed order."""
+        return [(n, i) for i, c in enumerate(LABELS) for n in self.files[split].get(c, [])]
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A file that was skipped, by its path inside the data set, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images in memory, one entry of each sequence per image.
+
+    Attributes:
+        images: (N, 224, 224) uint8, grey, as `shared.preprocessing.resize` returns them.
+        labels: (N,) int64, 0 normal, 1 pneumonia.
+        causes: (N,) int64, 0 bacterial, 1 viral, -1 unknown or normal.
+        patients: Who the image is of; equal text, same patient.
+        paths: The path inside the data set, for people to look the image up.
+        sizes: (N, 2) int32, height and width of the original in pixels; (0, 2) if unknown.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    causes: NDArray[np.int64]
+    patients: list[str]
+    paths: list[str]
+    sizes: NDArray[np.int32] = field(default_factory=lambda: np.zeros((0, 2), np.int32))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def select(self, indices: Iterable[int] | NDArray[np.int64]) -> "Split":
+        """The images at these positions, in this order."""
+        chosen = np.asarray(list(indices), dtype=np.int64)
+        return replace(
+            self,
+            images=self.images[chosen],
+            labels=self.labels[chosen],
+            causes=self.causes[chosen],
+            patients=[self.patients[i] for i in chosen],
+            paths=[self.paths[i] for i in chosen],
+            sizes=self.sizes[chosen] if len(self.sizes) else self.sizes,
+        )
+
+    def digests(self) -> list[str]:
+        """SHA-256 of each image's pixels: equal for exact copies, whatever their names."""
+        return [hashlib.sha256(image.tobytes()).hexdigest() for image in self.images]
+
+    def strata(self) -> NDArray[np.int64]:
+        """(N,) 0 normal, 1 bacterial, 2 viral, 3 pneumonia of unknown cause."""
+        cause = np.where(self.causes == -1, 3, self.causes + 1)
+        return np.where(self.labels == 0, 0, cause).astype(np.int64)
+
+
+def find_dataset(path: Path) -> Dataset:
+    """Find the split and class folders in a folder or a .zip.
+
+    The Kaggle archive holds the same images up to three times (`chest_xray/chest_xray`,
+    `__MACOSX`); the uppermost place that has a class folder counts, litter never does.
+
+    Args:
+        path: A folder, or a .zip as Kaggle serves it (read in place, never unpacked).
+
+    Raises:
+        DatasetError: Nothing there, not readable, or no class folder anywhere.
+    """
+    path = Path(path)
+    listing = _list_zip(path) if path.is_file() else _list_folder(path)
+    roots: dict[str, dict[str, dict[str, list[str]]]] = {}
+    for name in listing:
+        parts = PurePosixPath(name).parts
+        if len(parts) < 2 or parts[-2] not in LABELS:
+            continue
+        nested = len(parts) > 2 and parts[-3] in SPLITS
+        split = parts[-3] if nested else ""
+        root = "/".join(parts[: -3 if nested else -2])
+        roots.setdefault(root, {}).setdefault(split, {}).setdefault(parts[-2], []).append(name)
+    if not roots:
+        seen = sorted({PurePosixPath(n).parts[0] for n in listing})
+        raise DatasetError(
+            f"{path} holds no X-rays in the expected layout: found "
+            f"{', '.join(seen[:6]) if seen else 'nothing'}; expected the folders train and test, "
+            f"each with {' and '.join(LABELS)} (images inside). Give the folder that holds them, "
+            "or the .zip from Kaggle; `python -m trainer download` fetches it."
+        )
+    root = min(roots, key=lambda r: (len(PurePosixPath(r).parts), r))
+    files = {
+        split: {c: sorted(names) for c, names in sorted(classes.items())}
+        for split, classes in roots[root].items()
+    }
+    return Dataset(path, files, f"{root}/" if root else "")
+
+
+def check_split(dataset: Dataset, split: str) -> None:
+    """Check that one split has images of both classes.
+
+    Raises:
+        DatasetError: The split or one of its class folders is missing or empty.
+    """
+    where = f"{dataset.path}/{dataset.root}{split}".rstrip("/")
+    if split not in dataset.files:
+        found = ", ".join(sorted(s for s in dataset.files if s)) or "no split folder"
+        raise DatasetError(
+            f"{where} is missing or empty: found {found}. Expected {split}/{LABELS[0]} and "
+            f"{split}/{LABELS[1]} with images inside; add them, or check the --data path."
+        )
+    for label in LABELS:
+        if not dataset.files[split].get(label):
+            raise DatasetError(
+                f"{where}/{label} is missing or empty. Training and evaluation need images of "
+                f"both classes, {' and '.join(LABELS)}: put X-rays of this class there."
+            )
+
+
+def _is_litter(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    return "__MACOSX" in parts or parts[-1].lower() in _LITTER or parts[-1].startswith("._")
+
+
+def _list_folder(path: Path) -> list[str]:
+    if not path.is_dir():
+        raise DatasetError(
+            f"{path} does not exist. Give the folder that holds train and test, or the .zip from "
+            "Kaggle, with --data; `python -m trainer download` fetches it."
+        )
+    found = []
+    for folder, _, names in os.walk(path):
+        inside = Path(folder).relative_to(path)
+        found += [(inside / n).as_posix() for n in names]
+    return sorted(n for n in found if not _is_litter(n))
+
+
+def _list_zip(path: Path) -> list[str]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return sorted(
+                n for n in archive.namelist() if not n.endswith("/") and not _is_litter(n)
+            )
+    except (*ZIP_DAMAGE, OSError) as error:
+        raise DatasetError(
+            f"{path} is not a readable .zip ({error}). Download it again, or give the unpacked "
+            "folder."
+        ) from error

@@ -1,0 +1,213 @@
+"""Images of a split as arrays: decoded once through `shared`, as the service will, then cached."""
+
+import contextlib
+import hashlib
+import os
+import zipfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import PIL
+from numpy.typing import NDArray
+
+from shared import imaging, preprocessing
+from shared.imaging import decode
+from shared.labels import LABELS
+from trainer.data.dataset import ZIP_DAMAGE, Broken, Dataset, DatasetError, Split, check_split
+from trainer.data.patients import UNKNOWN_CAUSE, cause_of, patient_of
+
+_BROKEN_LIMIT = 0.2  # a class folder with a larger share of unreadable files is a broken download
+
+
+def load_split(
+    dataset: Dataset,
+    split: str,
+    cache: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    limit: int | None = None,
+) -> tuple[Split, list[Broken]]:
+    """Decode one split, or read what an earlier call decoded.
+
+    The cache is keyed by the names, sizes and times of the files, by the source of all that decodes
+    and prepares them, and by the version of Pillow: it never outlives a change of one.
+
+    Args:
+        dataset: From `find_dataset`.
+        split: "train", "val", "test", or "" where the classes lie at the top.
+        cache: The folder of the cache, made if absent; None: no cache.
+        progress: Called with (images done, images in all), also at the end.
+        limit: Use at most so many images of each class, spread evenly (for a quick try).
+
+    Returns:
+        The split, and the files that were skipped because they are no readable image.
+
+    Raises:
+        DatasetError: A class is missing or empty, most of it unreadable, or the cache cannot be
+            written.
+    """
+    check_split(dataset, split)
+    names = _limited(dataset.names(split), limit)
+    stored = cache / f"{split or 'images'}-{_key(dataset, names)}.npz" if cache else None
+    if stored is not None and stored.is_file():
+        found = _read_cache(stored)
+        if found is not None:
+            if progress:
+                progress(len(names), len(names))
+            return found
+    loaded = _decode(dataset, split, names, progress)
+    if stored is not None:
+        _write_cache(stored, *loaded)
+    return loaded
+
+
+def _limited(names: list[tuple[str, int]], limit: int | None) -> list[tuple[str, int]]:
+    if limit is None:
+        return names
+    chosen: list[tuple[str, int]] = []
+    for label in range(len(LABELS)):
+        of_class = [n for n in names if n[1] == label]
+        spread = np.unique(np.linspace(0, len(of_class) - 1, min(limit, len(of_class))).astype(int))
+        chosen += [of_class[i] for i in spread]
+    return chosen
+
+
+def decoding_version(room: Path = Path(imaging.__file__).parent) -> str:
+    """What tells two ways to decode apart: the source of all of it, and the version of Pillow.
+
+    Args:
+        room: The folder of all modules that decide what is refused and how pixels come out.
+
+    Returns:
+        A SHA-256 digest in hexadecimal; the same as long as none of them changes.
+    """
+    digest = hashlib.sha256(PIL.__version__.encode())
+    for source in (*sorted(room.glob("*.py")), Path(preprocessing.__file__)):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
+
+
+def _key(dataset: Dataset, names: Sequence[tuple[str, int]]) -> str:
+    digest = hashlib.sha256()
+    digest.update(decoding_version().encode())
+    digest.update(str(dataset.path.resolve()).encode())
+    if dataset.path.is_file():
+        with zipfile.ZipFile(dataset.path) as archive:
+            for name, label in names:
+                info = archive.getinfo(name)
+                digest.update(f"{name}|{label}|{info.file_size}|{info.CRC}\n".encode())
+    else:
+        for name, label in names:
+            stat = (dataset.path / name).stat()
+            digest.update(f"{name}|{label}|{stat.st_size}|{stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _decode(
+    dataset: Dataset,
+    split: str,
+    names: Sequence[tuple[str, int]],
+    progress: Callable[[int, int], None] | None,
+) -> tuple[Split, list[Broken]]:
+    images = np.empty((len(names), preprocessing.INPUT_SIZE, preprocessing.INPUT_SIZE), np.uint8)
+    sizes = np.zeros((len(names), 2), np.int32)
+    archive = zipfile.ZipFile(dataset.path) if dataset.path.is_file() else None
+
+    def one(index: int) -> str | None:
+        name = names[index][0]
+        try:
+            image = decode.open_image(_read(dataset, archive, name))
+            images[index] = preprocessing.resize(image.decode())
+        except (decode.ImageRefused, OSError) as error:
+            return str(error) or type(error).__name__
+        sizes[index] = image.height, image.width
+        return None
+
+    broken: list[Broken] = []
+    kept: list[int] = []
+    try:
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+            for index, reason in enumerate(pool.map(one, range(len(names)))):
+                if reason is None:
+                    kept.append(index)
+                else:
+                    broken.append(Broken(names[index][0].removeprefix(dataset.root), reason))
+                if progress:
+                    progress(index + 1, len(names))
+    finally:
+        if archive:
+            archive.close()
+    labels = np.array([names[i][1] for i in kept], np.int64)
+    for index, label in enumerate(LABELS):
+        total = sum(1 for _, of in names if of == index)
+        lost = total - int((labels == index).sum())
+        if lost > _BROKEN_LIMIT * total:
+            first = next(b for b in broken if PurePosixPath(b.path).parts[-2] == label)
+            raise DatasetError(
+                f"{dataset.path}/{dataset.root}{split}/{label}: {lost} of {total} files are not "
+                f"readable images, the first being {first.path} ({first.reason}). Get the data "
+                "again, or remove those files."
+            )
+    paths = [names[i][0].removeprefix(dataset.root) for i in kept]
+    whole = images if len(kept) == len(names) else images[kept]
+    return _split(whole, labels, paths, sizes[kept]), broken
+
+
+def _read(dataset: Dataset, archive: zipfile.ZipFile | None, name: str) -> bytes:
+    if archive is None:
+        return (dataset.path / name).read_bytes()
+    try:
+        return archive.read(name)
+    except ZIP_DAMAGE as error:
+        raise OSError(str(error) or type(error).__name__) from error
+
+
+def _split(
+    images: NDArray[np.uint8], labels: NDArray[np.int64], paths: list[str], sizes: NDArray[np.int32]
+) -> Split:
+    """Images with what their names tell."""
+    causes = [cause_of(p) if of else UNKNOWN_CAUSE for p, of in zip(paths, labels, strict=True)]
+    return Split(
+        images=images,
+        labels=labels,
+        causes=np.array(causes, np.int64),
+        patients=[patient_of(p) for p in paths],
+        paths=paths,
+        sizes=sizes,
+    )
+
+
+def _write_cache(stored: Path, split: Split, broken: list[Broken]) -> None:
+    partial = stored.with_suffix(f".{os.getpid()}.partial")
+    try:
+        stored.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            np.savez(
+                file,
+                images=split.images,
+                labels=split.labels,
+                paths=np.array(split.paths, dtype=np.str_),
+                sizes=split.sizes,
+                broken=np.array([(b.path, b.reason) for b in broken], np.str_).reshape(-1, 2),
+            )
+        partial.replace(stored)
+    except OSError as error:
+        raise DatasetError(
+            f"The decoded images cannot be kept in {stored.parent} ({error.strerror or error}; "
+            f"{split.images.nbytes / 1e6:.0f} MB needed). Free some space, or name another folder "
+            "with --work."
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def _read_cache(stored: Path) -> tuple[Split, list[Broken]] | None:
+    try:
+        with stored.open("rb") as file, np.load(file, allow_pickle=False) as kept:
+            # Whose an image is and of what cause is read from its name each time, not kept.
+            split = _split(kept["images"], kept["labels"], kept["paths"].tolist(), kept["sizes"])
+            return split, [Broken(path, reason) for path, reason in kept["broken"].tolist()]
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return None  # damaged: decode again and replace it

@@ -1,0 +1,1 @@
+"""From logits to answers: calibration, operating point, and both as one."""

@@ -1,0 +1,1 @@
+"""How good the answers are, on every set of images, and whether heatmaps can be believed."""

@@ -1,0 +1,291 @@
+"""Everything a run or an evaluation found out, for the report, the model card and the manifest."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.bundle.manifest import CHEST_XRAY_HEAD, Calibration, Data, Refusal, Unfamiliar
+from trainer.bootstrap import Interval, intervals, wilson
+from trainer.data.audit import Audit
+from trainer.data.dataset import Split
+from trainer.decision.decision import Decision, answer
+from trainer.evaluation.heatmap_checks import central_share, randomised_maps, similarity
+from trainer.evaluation.metrics import Answers, Evaluation, area_under_roc, evaluate
+from trainer.model.inference import Outputs
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True)
+class SetResult:
+    """One set of images, what the network says of them, and how good that is.
+
+    Attributes:
+        name: E.g. "test".
+        split: The images.
+        outputs: Logits, maps and features.
+        answers: Probabilities and truth.
+        evaluation: The figures.
+        refused: Share that is refused as no chest X-ray; None without that head.
+        unfamiliar: Share that is flagged as unfamiliar; None without that statistic.
+    """
+
+    name: str
+    split: Split
+    outputs: Outputs
+    answers: Answers
+    evaluation: Evaluation
+    refused: Interval | None = None
+    unfamiliar: Interval | None = None
+
+
+@dataclass(frozen=True)
+class HeatmapCheck:
+    """Whether the heatmaps can be believed.
+
+    Attributes:
+        central: Mean share of the weight inside the central 80 %, with its interval.
+        randomised: Mean rank correlation with the maps of shuffled weights, with its interval; near
+            0 is right.
+        images: Positions of the images that are shown.
+        shuffled: (n, h, w) float32, their maps under shuffled weights.
+    """
+
+    central: Interval | None
+    randomised: Interval | None
+    images: list[int]
+    shuffled: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True)
+class MemberFigures:
+    """One member of an ensemble, or the ensemble, on the validation images, uncalibrated."""
+
+    name: str
+    roc_auc: Interval
+    accuracy: Interval
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All of it.
+
+    Attributes:
+        decision: Calibration and operating point.
+        results: By name; the first is the one whose figures stand in the manifest.
+        training: Options, recipe, versions of libraries.
+        cost: "parameters", "multiply_adds", "onnx_bytes" where known.
+        data: What the network was fitted on, where that is known.
+        audit: Of the data; None for an evaluation.
+        histories: One list of epochs for each member.
+        best_epochs: The kept epoch of each member.
+        members: Figures of each member and the ensemble; empty for one network.
+        heatmaps: The checks; None without an activation map.
+        refusal: The rule of the refusal, or None.
+        unfamiliar: The rule of the warning, or None.
+        not_chest: Share refused of pictures that are no chest X-rays, by name of the folder.
+        caveat: What readers of the figures must know beside them; may be empty.
+        images: Whether X-rays and file names may be shown.
+        samples: How many pictures of each kind.
+    """
+
+    decision: Decision
+    results: list[SetResult]
+    training: dict[str, Any] = field(default_factory=dict)
+    cost: dict[str, int] = field(default_factory=dict)
+    data: Data = field(default_factory=Data)
+    audit: Audit | None = None
+    histories: list[list[dict[str, float]]] = field(default_factory=list)
+    best_epochs: list[int] = field(default_factory=list)
+    members: list[MemberFigures] = field(default_factory=list)
+    heatmaps: HeatmapCheck | None = None
+    refusal: Refusal | None = None
+    unfamiliar: Unfamiliar | None = None
+    not_chest: dict[str, Interval] = field(default_factory=dict)
+    caveat: str = ""
+    images: bool = True
+    samples: int = 8
+
+    @property
+    def chosen_on(self) -> dict[str, list[str]]:
+        """What was chosen on images and not fixed by an option, by the set that it was chosen on:
+        {"validation": ["the epoch", ...]}."""
+        decision, options = self.decision, self.training.get("options", {})
+        point = decision.operating_point
+        while_training = {
+            "the epoch": bool(self.best_epochs or self.training.get("best_epochs")),
+            "the limit of what is refused": self.refusal is not None,
+            "the limit of what is unfamiliar": self.unfamiliar is not None,
+        }
+        while_deciding = {
+            "the temperature": decision.calibration.temperature != 1,
+            "the bias": decision.calibration.bias != 0
+            and options.get("calibration") != "temperature",
+            "the calibration of the causes": decision.cause_calibration
+            not in (None, Calibration()),
+            "the threshold": not point.rule.startswith("fixed"),
+            "the uncertain band": point.low < point.high,
+        }
+        found: dict[str, list[str]] = {}
+        for name, choices in (
+            ("validation", while_training),
+            (self.training.get("calibrated_on", "validation"), while_deciding),
+        ):
+            found.setdefault(name, []).extend(choice for choice, so in choices.items() if so)
+        return {name: choices for name, choices in found.items() if choices}
+
+    @property
+    def trained_here(self) -> bool:
+        """Whether this trainer made the network, from random weights, with a recipe."""
+        return "recipe" in self.training
+
+
+def measure(
+    name: str,
+    split: Split,
+    outputs: Outputs,
+    decision: Decision,
+    refusal: Refusal | None,
+    unfamiliar: Unfamiliar | None,
+    resamples: int,
+    seed: int = 0,
+) -> SetResult:
+    """Measure the network on one set of images.
+
+    Refused images count in the figures all the same: how often that happens stands beside them.
+    """
+    answers = answer(outputs.logits, split, decision)
+    return SetResult(
+        name,
+        split,
+        outputs,
+        answers,
+        evaluate(answers, resamples, seed),
+        share_of_patients(refused_by(outputs, decision, refusal), split.patients, resamples, seed),
+        share_of_patients(unfamiliar_by(outputs, unfamiliar), split.patients, resamples, seed),
+    )
+
+
+def refused_by(
+    outputs: Outputs, decision: Decision, refusal: Refusal | None
+) -> NDArray[np.bool_] | None:
+    """(N,) whether the network refuses each image as no chest X-ray; None without that head."""
+    if refusal is None or CHEST_XRAY_HEAD not in decision.heads:
+        return None
+    logit = outputs.logits[:, decision.heads.index(CHEST_XRAY_HEAD)]
+    return np.asarray(logit < refusal.minimum)
+
+
+def unfamiliar_by(outputs: Outputs, unfamiliar: Unfamiliar | None) -> NDArray[np.bool_] | None:
+    """(N,) whether each image's whitened features lie unusually far out; None without them."""
+    if unfamiliar is None or outputs.features is None:
+        return None
+    return np.asarray(np.sqrt((outputs.features**2).mean(axis=1)) > unfamiliar.maximum)
+
+
+def share_of_patients(
+    flags: NDArray[np.bool_] | None, patients: list[str], resamples: int, seed: int = 0
+) -> Interval | None:
+    """A share of images with its 95 % interval from resampled patients.
+
+    Where all images or none have the flag every draw is alike: there it is Wilson's interval of as
+    many patients.
+
+    Args:
+        flags: (N,); None passes through.
+        patients: (N,) who each image is of.
+        resamples: Bootstrap draws.
+        seed: Of the draws.
+    """
+    if flags is None:
+        return None
+    if flags.all() or not flags.any():
+        count = len(set(patients))
+        return wilson(count * bool(flags.any()), count)
+    found = intervals(
+        lambda w: {"share": float(np.average(flags, weights=w))}, patients, resamples, seed
+    )
+    return found["share"]
+
+
+def check_heatmaps(
+    result: SetResult, model: "keras.Model | None", shown: int, seed: int, resamples: int = 1000
+) -> HeatmapCheck | None:
+    """Check the heatmaps of the images that are called pneumonia and are.
+
+    Args:
+        result: A set with its activation maps.
+        model: To shuffle the weights of; None leaves that check out.
+        shown: How many images are kept to be shown.
+        seed: Of the choice, the shuffling and the draws.
+        resamples: Bootstrap draws of patients.
+    """
+    maps = result.outputs.activation_map
+    right = np.flatnonzero(result.answers.called() & (result.split.labels == 1))
+    if maps is None or not len(right):
+        return None
+    shares = central_share(maps[right])
+    known = ~np.isnan(shares)
+    patients = [result.split.patients[i] for i in right[known]]
+    central = (
+        intervals(
+            lambda w: {"central": float(np.average(shares[known], weights=w))},
+            patients,
+            resamples,
+            seed,
+        )["central"]
+        if patients
+        else None
+    )
+    if model is None:
+        return HeatmapCheck(central, None, [], None)
+    random = np.random.default_rng(seed)
+    chosen = np.sort(random.permutation(right)[:32])
+    shuffled = randomised_maps(model, result.split.images[chosen], seed)
+    likeness = similarity(maps[chosen], shuffled)
+    alike = intervals(
+        lambda w: {"alike": float(np.average(likeness, weights=w))},
+        [result.split.patients[i] for i in chosen],
+        resamples,
+        seed,
+    )["alike"]
+    return HeatmapCheck(central, alike, chosen[:shown].tolist(), shuffled[:shown])
+
+
+def member_figures(
+    member_logits: list[list[float]],
+    ensemble: Outputs,
+    validation: Split,
+    resamples: int,
+    seed: int,
+) -> list[MemberFigures]:
+    """What the ensemble buys: each member and all together on the same images.
+
+    Args:
+        member_logits: (N,) of pneumonia for each member.
+        ensemble: Of all together.
+        validation: The images, N.
+        resamples: Bootstrap draws of patients.
+        seed: Of the draws.
+    """
+    if len(member_logits) < 2:
+        return []
+    rows = [(f"member {i + 1}", np.array(z)) for i, z in enumerate(member_logits)]
+    rows.append(("ensemble", ensemble.logits[:, 0].astype(np.float64)))
+    labels, figures = validation.labels, []
+    for name, z in rows:
+        right = (z >= 0) == (labels == 1)
+        found = intervals(
+            lambda w, z=z, right=right: {  # type: ignore[misc]
+                "roc_auc": area_under_roc(z, labels, w),
+                "accuracy": float(np.average(right, weights=w)),
+            },
+            validation.patients,
+            resamples,
+            seed,
+        )
+        figures.append(MemberFigures(name, found["roc_auc"], found["accuracy"]))
+    return figures

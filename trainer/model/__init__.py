@@ -1,0 +1,1 @@
+"""The network: built, extended, run, and written as the graph that is served."""

@@ -1,0 +1,188 @@
+"""The network: a small residual CNN, from scratch, for one grey image.
+
+Read from top to bottom: the image is put on a common scale, a stem and four residual stages turn it
+into a map of features, and the pooled features answer two questions: pneumonia, and, given
+pneumonia, viral. Because a bias-free dense layer follows global average pooling, the same layer
+applied at each position of the map is the class activation map (Zhou et al., CVPR 2016), which for
+this shape equals Grad-CAM on the logit (Selvaraju et al., ICCV 2017), so one forward pass gives the
+answer and where it comes from.
+
+Built-in Keras layers only, so that `keras.models.load_model` opens the file anywhere and the graph
+exports to ONNX.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers
+
+from shared.preprocessing import INPUT_SIZE
+from trainer.config.recipe import Recipe
+
+Normalisation = Callable[..., keras.layers.Layer]
+
+
+def build_network(
+    recipe: Recipe, normalisation: Normalisation = layers.BatchNormalization
+) -> keras.Model:
+    """A fresh network with random weights.
+
+    Residual stages after He et al. (CVPR 2016), with the shortcut pooled rather than strided (He et
+    al., "Bag of Tricks", CVPR 2019) so that no pixel is dropped.
+
+    Args:
+        recipe: Stride, widths, depth and dropout are read.
+        normalisation: The batch normalisation layer; training may pass one that computes the same
+            faster.
+
+    Returns:
+        A model from (N, 224, 224, 1) float32 in [0, 1] to a list of outputs, all float32:
+        `pneumonia` (N, 1) and `viral` (N, 1), sigmoids, the second given pneumonia; `logits` (N,
+        2), the same before the sigmoid; `activation_map` (N, h, h, 1), whose mean is the pneumonia
+        logit; h is 7 with a stride of 2 in the stem, 5 with 3.
+    """
+    image = keras.Input((INPUT_SIZE, INPUT_SIZE, 1), name="image")
+    # Mean and contrast of the exposure are the machine's, not the patient's.
+    x = layers.GroupNormalization(
+        groups=1, center=False, scale=False, epsilon=1e-4, name="exposure", dtype="float32"
+    )(image)
+    stride = recipe.stem_stride
+    x = _convolution(x, recipe.stem, 2 * stride - 1, stride, normalisation, "stem")
+    x = layers.Activation("relu", name="stem_relu")(x)
+    x = layers.MaxPooling2D(2, padding="same", name="stem_pool")(x)
+    for stage, width in enumerate(recipe.stage_widths, start=1):
+        for block in range(1, recipe.depth + 1):
+            stride = 2 if block == 1 and stage > 1 else 1
+            x = _residual(x, width, stride, normalisation, f"stage{stage}_block{block}")
+    features = layers.Activation("linear", dtype="float32", name="feature_map")(x)
+    pooled = layers.GlobalAveragePooling2D(name="pooled", dtype="float32")(features)
+    dropped = layers.Dropout(recipe.dropout, name="dropout", dtype="float32")(pooled)
+
+    # No bias: the position-wise sum is then the logit itself, and calibration adds the bias.
+    pneumonia_head = layers.Dense(1, use_bias=False, name="pneumonia_logit", dtype="float32")
+    viral_head = layers.Dense(1, name="viral_logit", dtype="float32")
+    pneumonia, viral = pneumonia_head(dropped), viral_head(dropped)
+    return keras.Model(
+        image,
+        [
+            layers.Activation("sigmoid", name="pneumonia", dtype="float32")(pneumonia),
+            layers.Activation("sigmoid", name="viral", dtype="float32")(viral),
+            layers.Concatenate(name="logits", dtype="float32")([pneumonia, viral]),
+            layers.Activation("linear", name="activation_map", dtype="float32")(
+                pneumonia_head(features)
+            ),
+        ],
+        name="network",
+    )
+
+
+def training_view(network: keras.Model) -> keras.Model:
+    """The same weights with the two probabilities as the only outputs: what the loss sees."""
+    return keras.Model(network.input, network.outputs[:2], name="training")
+
+
+def combine(members: list[keras.Model]) -> keras.Model:
+    """An ensemble as one graph: logits and activation maps averaged over the members.
+
+    Args:
+        members: Two or more networks of `build_network`. Where the first has the outputs of
+            `trainer.model.ood.attach` too, the ensemble takes its `chest_xray` and `features`.
+
+    Returns:
+        A model with the inputs and outputs of the first member.
+    """
+    image = keras.Input((INPUT_SIZE, INPUT_SIZE, 1), name="image")
+    for number, member in enumerate(members, start=1):
+        member.name = f"member_{number}"
+    answers = [member(image) for member in members]
+    extended = len(answers[0]) == 6
+    activation_map = layers.Average(name="activation_map")(
+        [answer[-2 if len(answer) == 6 else -1] for answer in answers]
+    )
+    # Built-in layers only, so no slicing: the logit is the mean of its map, and a fixed kernel
+    # picks the other.
+    pneumonia = layers.GlobalAveragePooling2D(name="pneumonia_logit")(activation_map)
+    picks = [
+        layers.Dense(1, use_bias=False, trainable=False, name=f"viral_logit_of_{number}")
+        for number in range(1, len(members) + 1)
+    ]
+    columns = [answer[3 if len(answer) == 6 else 2] for answer in answers]
+    viral = layers.Average(name="viral_logit")(
+        [pick(column) for pick, column in zip(picks, columns, strict=True)]
+    )
+    for pick in picks:
+        kernel = np.zeros(pick.kernel.shape, np.float32)
+        kernel[1] = 1
+        pick.set_weights([kernel])
+    logits = [pneumonia, viral]
+    outputs = [
+        layers.Activation("sigmoid", name="pneumonia")(pneumonia),
+        layers.Activation("sigmoid", name="viral")(viral),
+    ]
+    if extended:
+        chest = layers.Dense(1, use_bias=False, trainable=False, name="chest_xray_logit")
+        logits.append(chest(columns[0]))
+        chest.set_weights([np.array([[0], [0], [1]], np.float32)])
+        outputs.append(answers[0][2])
+    outputs += [layers.Concatenate(name="logits")(logits), activation_map]
+    if extended:
+        outputs.append(answers[0][5])
+    return keras.Model(image, outputs, name="ensemble")
+
+
+def members_of(model: keras.Model) -> list[keras.Model]:
+    """The networks inside an ensemble; a single network is its own only member."""
+    return [layer for layer in model.layers if layer.name.startswith("member_")] or [model]
+
+
+def multiply_adds(model: keras.Model) -> int:
+    """Multiplications with an addition for one image, in convolutions and dense layers."""
+    total = 0
+    for layer in model.layers:
+        if isinstance(layer, layers.Conv2D):
+            _, height, width, _ = layer.output.shape
+            total += height * width * _size(layer.kernel)
+        elif isinstance(layer, layers.Dense):
+            total += _size(layer.kernel)
+        elif isinstance(layer, keras.Model):
+            total += multiply_adds(layer)
+    return total
+
+
+def _size(tensor: Any) -> int:
+    size = 1
+    for length in tensor.shape:
+        size *= int(length)
+    return size
+
+
+def _residual(x: Any, width: int, stride: int, normalisation: Normalisation, name: str) -> Any:
+    y = _convolution(x, width, 3, stride, normalisation, f"{name}_a")
+    y = layers.Activation("relu", name=f"{name}_a_relu")(y)
+    y = _convolution(y, width, 3, 1, normalisation, f"{name}_b")
+    shortcut = x
+    if stride > 1:
+        shortcut = layers.AveragePooling2D(stride, padding="same", name=f"{name}_pool")(shortcut)
+    if x.shape[-1] != width:
+        shortcut = _convolution(shortcut, width, 1, 1, normalisation, f"{name}_shortcut")
+    y = layers.Add(name=f"{name}_add")([y, shortcut])
+    return layers.Activation("relu", name=f"{name}_relu")(y)
+
+
+def _convolution(
+    x: Any, width: int, size: int, stride: int, normalisation: Normalisation, name: str
+) -> Any:
+    x = layers.Conv2D(
+        width,
+        size,
+        stride,
+        padding="same",
+        use_bias=False,
+        kernel_initializer="he_normal",
+        name=name,
+    )(x)
+    return normalisation(name=f"{name}_norm")(x)

@@ -1,0 +1,259 @@
+"""From the Keras network to the ONNX graph that is served, checked equal before it is used."""
+
+import contextlib
+import io
+import logging
+import multiprocessing
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from shared.bundle.manifest import CHEST_XRAY_HEAD, PNEUMONIA_HEAD, VIRAL_HEAD, Calibration
+from shared.preprocessing import INPUT_SIZE
+from trainer.decision.calibration import calibrated
+from trainer.errors import TrainerError
+from trainer.model.backend import load_keras
+from trainer.model.inference import predict, run_keras
+
+if TYPE_CHECKING:
+    import keras
+
+Floats = NDArray[np.float32]
+
+# The largest differences allowed between .h5 and .onnx: of the logits in probability, of the others
+# as shares of their largest magnitude, as maps are drawn and distances compared with a limit.
+TOLERANCES = {"logits": 1e-4, "activation_map": 1e-3, "features": 1e-3}
+_SERVED = tuple(TOLERANCES)
+# The outputs of our own networks, in order, by how many there are (see trainer.model.network).
+_LAYOUTS = {
+    4: (PNEUMONIA_HEAD, VIRAL_HEAD, "logits", "activation_map"),
+    6: (PNEUMONIA_HEAD, VIRAL_HEAD, CHEST_XRAY_HEAD, "logits", "activation_map", "features"),
+}
+
+
+class ExportError(TrainerError):
+    """The network cannot be exported; the message says what was expected."""
+
+
+def load_network(path: Path) -> "keras.Model":
+    """Load an .h5, ours or one from elsewhere.
+
+    Raises:
+        ExportError: Missing, not a Keras model, or its shapes are not ones that are understood.
+    """
+    import keras
+
+    if not path.is_file():
+        raise ExportError(f"{path} does not exist: give the .h5 file of a Keras model.")
+    try:
+        model = keras.models.load_model(path, compile=False)
+    except Exception as error:  # Keras and h5py raise anything here
+        raise ExportError(
+            f"{path} is not a Keras model that loads ({type(error).__name__}: "
+            f"{str(error).splitlines()[0] if str(error) else 'no reason given'}). Save it with "
+            "model.save('model.h5'), built of Keras' own layers."
+        ) from error
+    _check_shapes(model, path)
+    return model
+
+
+def named_outputs(model: "keras.Model") -> dict[str, Any]:
+    """The outputs of one of our own networks by name; empty for a network from elsewhere."""
+    outputs = list(model.outputs)
+    found = dict(zip(_LAYOUTS.get(len(outputs), ()), outputs, strict=False))
+    if not found or len(found["logits"].shape) != 2 or len(found["activation_map"].shape) != 4:
+        return {}
+    return found
+
+
+def heads_of(model: "keras.Model") -> tuple[str, ...]:
+    """What the columns of `logits` will mean: `pneumonia`, and `viral`, `chest_xray` if built."""
+    heads = [name for name in named_outputs(model) if name not in _SERVED]
+    return tuple(heads) or (PNEUMONIA_HEAD,)
+
+
+def export_onnx(model: "keras.Model", path: Path) -> None:
+    """Write the ONNX graph with its outputs named `logits`, `activation_map`, `features`.
+
+    A network from elsewhere (one sigmoid, or a softmax over NORMAL and PNEUMONIA; HxWx1 or HxWx3
+    in [0, 1]) gets a resize and a logit around it, and has the output `logits` alone.
+
+    Args:
+        model: As `load_network` or `trainer.model.network` give it.
+        path: The file to write.
+
+    Raises:
+        ExportError: The conversion failed.
+    """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        _export_elsewhere(model, path)
+        return
+    served = keras.Model(*_served(model))
+    served(np.zeros((1, INPUT_SIZE, INPUT_SIZE, 1), np.float32))  # the export wants a first call
+    try:
+        with _quiet():
+            served.export(str(path), format="onnx", verbose=False)
+            _split_means(path)
+            onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    except OSError:
+        raise
+    except Exception as error:  # the converter raises anything
+        raise ExportError(
+            f"The network cannot be written as ONNX ({type(error).__name__}: {error}). It must "
+            "consist of Keras' own layers; layers that draw at random must not be among them."
+        ) from error
+
+
+def check_equal(model: "keras.Model", path: Path, images: NDArray[np.uint8]) -> float:
+    """Compare everything that the .onnx answers with what the .h5 does.
+
+    Args:
+        model: The Keras network.
+        path: Its ONNX graph.
+        images: (N, 224, 224) uint8 to compare on.
+
+    Returns:
+        The largest difference of any head's probability.
+
+    Raises:
+        ExportError: An output of the graph is missing, or differs by more than `TOLERANCES`.
+    """
+    import keras
+
+    source, outputs = _served(model)
+    expected = run_keras(keras.Model(source, list(outputs.values())), images)
+    exported = predict(path, images, maps=True)
+    apart = {
+        name: _difference(name, values, getattr(exported, name))
+        for name, values in zip(outputs, expected, strict=True)
+    }
+    for name, difference in apart.items():
+        if not difference <= TOLERANCES[name]:  # which NaN is not either
+            unit = "probabilities" if name == "logits" else f"shares of the largest {name}"
+            raise ExportError(
+                f"The exported network answers differently: {unit} differ by up to "
+                f"{difference:.2g}, allowed is {TOLERANCES[name]:g}. Nothing was published."
+            )
+    return apart["logits"]
+
+
+def _difference(name: str, expected: Floats, found: Floats | None) -> float:
+    if found is None or found.size != expected.size:
+        return float("inf")
+    if name == "logits":
+        return float(np.abs(_probability(found) - _probability(expected)).max())
+    largest = max(float(np.abs(expected).max()), 1e-9)
+    return float(np.abs(found - expected.reshape(found.shape)).max()) / largest
+
+
+def _export_elsewhere(model: "keras.Model", path: Path) -> None:
+    """Export in a process that runs Keras on TensorFlow: the converters for the other backends
+    change the names of the outputs, or want further packages."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool,
+    ):
+        h5 = Path(folder) / "model.h5"
+        model.save(h5)
+        pool.submit(_export_file, h5, path).result()
+
+
+def _export_file(h5: Path, path: Path) -> None:
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    load_keras()
+    export_onnx(load_network(h5), path)
+
+
+def _served(model: "keras.Model") -> tuple[Any, dict[str, Any]]:
+    """The input and, by name, the outputs that are served."""
+    outputs = named_outputs(model)
+    if not outputs:
+        return _adapted(model)
+    return model.inputs[0], {n: outputs[n] for n in _SERVED if n in outputs}
+
+
+def _adapted(model: "keras.Model") -> tuple[Any, dict[str, Any]]:
+    """A network from elsewhere behind our input and output. For the export only: as it uses bare
+    operations, it would not load again from an .h5."""
+    import keras
+
+    _, height, width, channels = model.input_shape
+    source = keras.layers.Input((INPUT_SIZE, INPUT_SIZE, 1), name="image")
+    x = source
+    if (height, width) not in ((INPUT_SIZE, INPUT_SIZE), (None, None)):
+        x = keras.layers.Resizing(height, width)(x)
+    if channels == 3:
+        x = keras.layers.Concatenate()([x, x, x])
+    answer = model(x, training=False)
+    answer = answer[0] if isinstance(answer, (list, tuple)) else answer
+    p = keras.ops.clip(answer[..., -1:], 1e-7, 1 - 1e-7)
+    return source, {"logits": keras.ops.log(p / (1 - p))}
+
+
+def _split_means(path: Path) -> None:
+    """Take means over several axes one axis at a time.
+
+    ONNX Runtime adds up one value after the other in float32: over the 50,176 pixels of an image
+    that is wrong in the fourth digit, over 224 and then 224 in the seventh.
+    """
+    import onnx
+
+    model = onnx.load(path)
+    nodes = list(model.graph.node)
+    del model.graph.node[:]
+    for node in nodes:
+        axes = next((list(a.ints) for a in node.attribute if a.name == "axes"), [])
+        keep = next((a.i for a in node.attribute if a.name == "keepdims"), 1)
+        if node.op_type != "ReduceMean" or len(axes) < 2 or not keep:
+            model.graph.node.append(node)
+            continue
+        source = node.input[0]
+        for axis in axes:
+            target = node.output[0] if axis == axes[-1] else f"{node.output[0]}_axis_{axis}"
+            model.graph.node.append(
+                onnx.helper.make_node("ReduceMean", [source], [target], axes=[axis], keepdims=1)
+            )
+            source = target
+    onnx.save(model, path)
+
+
+def _check_shapes(model: Any, path: Path) -> None:
+    inputs, outputs = model.inputs or [], model.outputs or []
+    first = tuple(inputs[0].shape) if inputs else ()
+    answer = tuple(outputs[0].shape) if outputs else ()
+    if len(inputs) != 1 or len(first) != 4 or first[-1] not in (1, 3):
+        raise ExportError(
+            f"{path} takes inputs of shape {first}; expected one input (N, height, width, 1 or 3)."
+        )
+    if len(answer) != 2 or answer[-1] not in (1, 2):
+        raise ExportError(
+            f"{path} answers with shape {answer}; expected (N, 1), a sigmoid, or (N, 2), a "
+            "softmax over NORMAL and PNEUMONIA."
+        )
+
+
+def _probability(logits: Floats) -> NDArray[np.float64]:
+    return calibrated(logits, Calibration())
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the converter's chatter off the terminal."""
+    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+    with (
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
+        warnings.simplefilter("ignore")
+        yield

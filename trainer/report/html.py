@@ -1,0 +1,147 @@
+"""One self-contained HTML report: the data, the training, and how good the answers are."""
+
+import base64
+import io
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+from numpy.typing import NDArray
+from PIL import Image
+
+from shared.labels import LABELS
+from trainer.bootstrap import Interval
+from trainer.data.style import STATISTICS
+from trainer.evaluation.heatmap_checks import overlay
+from trainer.evaluation.metrics import ECE_BINS, FIGURES
+from trainer.evaluation.results import Findings, SetResult
+from trainer.report import plots
+
+THREE = ("normal", "bacterial", "viral")
+Picture = dict[str, Any]
+
+
+def render_report(findings: Findings) -> str:
+    """The report as one HTML text without links to anything outside it."""
+    shown = findings.results[0]
+    drawn = {r.name: r.answers for r in findings.results}
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            created=datetime.now(UTC),
+            f=findings,
+            shown=shown,
+            labels=LABELS,
+            figure_names=FIGURES,
+            style_names=STATISTICS,
+            bins=ECE_BINS,
+            curves=_markup(plots.learning_curves(findings.histories, findings.best_epochs))
+            if findings.histories
+            else None,
+            roc=_markup(plots.roc_and_precision_recall(drawn)),
+            reliability=_markup(plots.reliability(drawn)),
+            sweeps=[
+                {
+                    "name": r.name,
+                    "figure": _markup(plots.threshold_sweep(r.answers)),
+                    "rows": plots.sweep_rows(r.answers),
+                }
+                for r in findings.results[:2]
+            ],
+            histogram=_markup(plots.probabilities(shown.answers)),
+            confusions=[
+                {
+                    "name": r.name,
+                    "two": _markup(plots.confusion(r.evaluation.confusion, LABELS)),
+                    "three": _markup(plots.confusion(r.evaluation.confusion_three, THREE))
+                    if r.evaluation.confusion_three
+                    else None,
+                }
+                for r in findings.results
+            ],
+            samples=_samples(shown, findings.samples) if findings.images else [],
+            mistakes=_mistakes(shown, findings.samples) if findings.images else [],
+            sanity=_sanity(shown, findings) if findings.images else [],
+        )
+    )
+
+
+def environment() -> Environment:
+    """The templates, and how they write figures."""
+    found = Environment(
+        loader=PackageLoader("trainer", "templates"),
+        autoescape=select_autoescape(("html.j2",), default_for_string=False),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.filters["interval"] = _interval
+    found.filters["percent"] = lambda value: f"{100 * value:.1f} %"
+    found.filters["thousands"] = lambda value: f"{value:,}"
+    return found
+
+
+def _interval(value: Interval | None, digits: int = 3) -> str:
+    if value is None:
+        return "–"
+    return f"{value.value:.{digits}f} ({value.low:.{digits}f}–{value.high:.{digits}f})"
+
+
+def _samples(result: SetResult, count: int) -> list[Picture]:
+    """Images drawn at random, as many of each class."""
+    random = np.random.default_rng(0)
+    chosen: list[int] = []
+    for label in range(len(LABELS)):
+        of_class = np.flatnonzero(result.split.labels == label)
+        chosen += random.permutation(of_class)[:count].tolist()
+    return [_picture(result, index) for index in chosen]
+
+
+def _mistakes(result: SetResult, count: int) -> list[Picture]:
+    """Wrong answers, the surest first: missed pneumonias, then false alarms."""
+    wrong = result.answers.called() != (result.split.labels == 1)
+    surest = np.argsort(-np.abs(result.answers.probability - result.answers.threshold))
+    chosen: list[int] = []
+    for label in (1, 0):
+        chosen += [int(i) for i in surest if wrong[i] and result.split.labels[i] == label][:count]
+    return [_picture(result, index) for index in chosen]
+
+
+def _sanity(result: SetResult, findings: Findings) -> list[tuple[Picture, str]]:
+    """Some heatmaps, each beside that of shuffled weights."""
+    check = findings.heatmaps
+    if check is None or check.shuffled is None:
+        return []
+    return [
+        (_picture(result, index), _data_uri(overlay(result.split.images[index], shuffled)))
+        for index, shuffled in list(zip(check.images, check.shuffled, strict=True))[:4]
+    ]
+
+
+def _picture(result: SetResult, index: int) -> Picture:
+    split, answers = result.split, result.answers
+    maps = result.outputs.activation_map
+    cause = {0: "bacterial", 1: "viral"}.get(int(split.causes[index]), "")
+    return {
+        "image": _data_uri(split.images[index]),
+        "overlay": _data_uri(overlay(split.images[index], maps[index])) if maps is not None else "",
+        "truth": f"{LABELS[int(split.labels[index])]}{f' ({cause})' if cause else ''}",
+        "label": LABELS[int(answers.called()[index])],
+        "right": bool(answers.called()[index]) == bool(split.labels[index]),
+        "probability": float(answers.probability[index]),
+        "review": bool(answers.low <= answers.probability[index] < answers.high),
+        "path": split.paths[index],
+    }
+
+
+def _data_uri(pixels: NDArray[np.uint8]) -> str:
+    data = io.BytesIO()
+    Image.fromarray(pixels).save(data, "JPEG", quality=82)
+    return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode()
+
+
+def _markup(svg: str) -> Markup:
+    return Markup(svg)  # drawn by matplotlib, which escapes its texts

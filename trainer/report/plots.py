@@ -1,0 +1,200 @@
+"""The figures of the report, each as one SVG text."""
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from shared.labels import LABELS
+from trainer.evaluation.metrics import ECE_BINS, Answers
+
+# Okabe and Ito's palette: told apart by colour-blind readers too.
+BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#777777"
+COLOURS = (BLUE, ORANGE, GREEN, RED, "#CC79A7", "#56B4E9")
+Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+def learning_curves(histories: Sequence[list[dict[str, float]]], best: Sequence[int]) -> str:
+    """Loss and accuracy over the epochs, of training and validation; the kept epoch is marked.
+
+    Args:
+        histories: One list of epochs for each member, as `trainer.training.loop.FittedMember` has
+            it; `val_calibrated_loss`, which chooses the epoch, is drawn where it is known.
+        best: The kept epoch of each member.
+    """
+    figure, (loss, accuracy) = _axes(2)
+    for axis, name in ((loss, "loss"), (accuracy, "accuracy")):
+        for index, history in enumerate(histories):
+            epochs = [row["epoch"] for row in history]
+            solid = index == 0
+            axis.plot(
+                epochs,
+                [row[name] for row in history],
+                color=ORANGE,
+                alpha=1 if solid else 0.5,
+                label="training (augmented)" if solid else None,
+            )
+            axis.plot(
+                epochs,
+                [row[f"val_{name}"] for row in history],
+                color=BLUE,
+                alpha=1 if solid else 0.5,
+                label="validation" if solid else None,
+            )
+            if name == "loss" and all("val_calibrated_loss" in row for row in history):
+                axis.plot(
+                    epochs,
+                    [row["val_calibrated_loss"] for row in history],
+                    color=GREEN,
+                    alpha=1 if solid else 0.5,
+                    label="validation, calibrated" if solid else None,
+                )
+            axis.axvline(
+                best[index], color=GREY, linestyle=":", label="kept epoch" if solid else None
+            )
+        axis.set(xlabel="epoch", ylabel=name)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.legend()
+    return _svg(figure)
+
+
+def roc_and_precision_recall(sets: dict[str, Answers]) -> str:
+    """ROC and precision-recall curves with the operating point as a dot."""
+    figure, (roc, pr) = _axes(2)
+    for colour, (name, answers) in zip(COLOURS, sets.items(), strict=False):
+        thresholds = np.unique(np.concatenate([[0.0, 1.1], answers.probability]))
+        sensitivity, specificity, precision = _rates(answers, thresholds)
+        roc.step(1 - specificity, sensitivity, color=colour, label=name, where="post")
+        pr.plot(sensitivity, precision, color=colour, label=name)
+        at = _rates(answers, np.array([answers.threshold]))
+        roc.plot(1 - at[1], at[0], "o", color=colour)
+        pr.plot(at[0], at[2], "o", color=colour)
+    roc.plot([0, 1], [0, 1], color=GREY, linestyle=":")
+    roc.set(xlabel="1 − specificity", ylabel="sensitivity", title="ROC")
+    pr.set(
+        xlabel="recall (sensitivity)", ylabel="precision", title="Precision–recall", ylim=(0, 1.02)
+    )
+    roc.legend(loc="lower right")
+    return _svg(figure)
+
+
+def confusion(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> str:
+    """A confusion matrix; the shade is the share of the row."""
+    counts = np.array(matrix)
+    figure, (axis,) = _axes(1, width=4.2, height=3.6)
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    for row in range(len(names)):
+        for column in range(len(names)):
+            axis.text(
+                column,
+                row,
+                f"{counts[row, column]}\n{share[row, column]:.1%}",
+                ha="center",
+                va="center",
+                color="white" if share[row, column] > 0.5 else "black",
+            )
+    axis.set_xticks(range(len(names)), names)
+    axis.set_yticks(range(len(names)), names, rotation=90, va="center")
+    axis.set(xlabel="answer", ylabel="truth")
+    axis.grid(visible=False)
+    return _svg(figure)
+
+
+def reliability(sets: dict[str, Answers]) -> str:
+    """Reliability diagram (Guo et al., ICML 2017): how often a probability is right; below, how
+    many images have it."""
+    figure, (axis, below) = _axes(2, height=3.4)
+    edges = np.linspace(0, 1, ECE_BINS + 1)
+    axis.plot([0, 1], [0, 1], color=GREY, linestyle=":")
+    for colour, (name, answers) in zip(COLOURS, sets.items(), strict=False):
+        bins = np.minimum((answers.probability * ECE_BINS).astype(int), ECE_BINS - 1)
+        count = np.bincount(bins, minlength=ECE_BINS)
+        filled = count > 0
+        mean = np.bincount(bins, answers.probability, ECE_BINS)[filled] / count[filled]
+        rate = np.bincount(bins, answers.labels, ECE_BINS)[filled] / count[filled]
+        axis.plot(mean, rate, "o-", color=colour, label=name, markersize=4)
+        below.hist(answers.probability, edges.tolist(), histtype="step", color=colour, density=True)
+    axis.set(xlabel="probability", ylabel="share that is pneumonia", title="Reliability")
+    below.set(xlabel="probability", ylabel="density of images", title="How often it is given")
+    axis.legend()
+    return _svg(figure)
+
+
+def threshold_sweep(answers: Answers) -> str:
+    """Sensitivity, specificity and accuracy at every threshold; the uncertain band is shaded."""
+    figure, (axis,) = _axes(1, width=7.6, height=3.6)
+    thresholds = np.linspace(0, 1, 401)
+    sensitivity, specificity, _ = _rates(answers, thresholds)
+    prevalence = float(answers.labels.mean())
+    accuracy = prevalence * sensitivity + (1 - prevalence) * specificity
+    axis.plot(thresholds, sensitivity, color=RED, label="sensitivity")
+    axis.plot(thresholds, specificity, color=BLUE, label="specificity")
+    axis.plot(thresholds, accuracy, color=GREEN, label="accuracy")
+    axis.axvline(answers.threshold, color="black", linestyle="--", label="threshold")
+    axis.axvspan(answers.low, answers.high, color=GREY, alpha=0.15, label="uncertain band")
+    lowest = min(float(sensitivity[20:-20].min()), float(specificity[20:-20].min()))
+    axis.set(xlabel="threshold", ylim=(max(0.0, lowest - 0.05), 1.01), xlim=(0, 1))
+    figure.legend(loc="outside upper center", ncols=5, frameon=False)
+    return _svg(figure)
+
+
+def sweep_rows(answers: Answers) -> list[dict[str, float]]:
+    """The sweep as a table: at each threshold the sensitivity, specificity and precision."""
+    thresholds = np.unique(np.append(np.arange(0.1, 0.95, 0.1).round(1), answers.threshold))
+    sensitivity, specificity, precision = _rates(answers, thresholds)
+    rows = zip(thresholds, sensitivity, specificity, precision, strict=True)
+    return [
+        {"threshold": t, "sensitivity": se, "specificity": sp, "precision": pr}
+        for t, se, sp, pr in rows
+    ]
+
+
+def probabilities(answers: Answers) -> str:
+    """Histogram of the probabilities of each class, counts on a log scale."""
+    figure, (axis,) = _axes(1, width=7.6, height=2.8)
+    edges = np.linspace(0, 1, 41)
+    for index, (label, colour) in enumerate(zip(LABELS, (BLUE, RED), strict=True)):
+        axis.hist(
+            answers.probability[answers.labels == index],
+            edges.tolist(),
+            color=colour,
+            alpha=0.55,
+            label=label,
+        )
+    axis.axvline(answers.threshold, color="black", linestyle="--")
+    axis.set(xlabel="probability of pneumonia", ylabel="images", yscale="log", xlim=(0, 1))
+    axis.legend()
+    return _svg(figure)
+
+
+def _rates(
+    answers: Answers, thresholds: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Sensitivity, specificity and precision at each threshold (precision 1 without an alarm)."""
+    sick = np.sort(answers.probability[answers.labels == 1])
+    well = np.sort(answers.probability[answers.labels == 0])
+    found = len(sick) - np.searchsorted(sick, thresholds)
+    alarms = len(well) - np.searchsorted(well, thresholds)
+    precision = np.where(found + alarms > 0, found / np.maximum(found + alarms, 1), 1.0)
+    return found / max(len(sick), 1), 1 - alarms / max(len(well), 1), precision
+
+
+def _axes(count: int, width: float = 9.0, height: float = 3.6) -> tuple[Figure, list[Axes]]:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = [figure.add_subplot(1, count, i + 1) for i in range(count)]
+    for axis in axes:
+        axis.grid(visible=True, color="#e5e5e5", linewidth=0.6)
+        axis.set_axisbelow(True)
+        axis.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _svg(figure: Figure) -> str:
+    text = io.StringIO()
+    figure.savefig(text, format="svg", metadata={"Date": None}, transparent=True)
+    return text.getvalue()[text.getvalue().index("<svg") :]

@@ -1,0 +1,192 @@
+"""The last stages of a run: decide, measure, report, publish."""
+
+import csv
+import io
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shared.bundle.manifest import Draft, Metric, Refusal, Unfamiliar
+from shared.bundle.store import publish
+from trainer.console import say
+from trainer.data.audit import class_counts
+from trainer.decision.decision import decide
+from trainer.evaluation.measure import measure_others, run_network
+from trainer.evaluation.metrics import Evaluation
+from trainer.evaluation.results import Findings, check_heatmaps, measure, member_figures
+from trainer.model.inference import Outputs
+from trainer.model.onnx_export import heads_of, named_outputs
+from trainer.report.html import render_report
+from trainer.report.model_card import render_model_card
+from trainer.runs.provenance import versions
+from trainer.runs.run_folder import RunFolder, write_atomically
+
+if TYPE_CHECKING:
+    from trainer.commands.fit import Fitted, Request
+    from trainer.data.preparation import Prepared
+
+_SHOWN = ("accuracy", "recall", "specificity", "precision", "f1", "roc_auc", "ece")
+
+
+def conclude(request: "Request", prepared: "Prepared", fitted: "Fitted", run: RunFolder) -> Path:
+    """Decide on validation, measure, write the report and the card, and publish.
+
+    Returns:
+        The folder of the bundle.
+
+    Raises:
+        PublishFailed: The models folder cannot be written or is full; nothing is left there.
+    """
+    options, record = request.options, fitted.record
+    heads = heads_of(fitted.model)
+    refusal = Refusal(**record["refusal"]) if record["refusal"] else None
+    unfamiliar = Unfamiliar(**record["unfamiliar"]) if record["unfamiliar"] else None
+    outputs: dict[str, Outputs] = {
+        name: run_network(fitted.onnx, split, name)
+        for name, split in prepared.splits.items()
+        if name != "train"
+    }
+    splits = prepared.splits
+    decision = decide(
+        outputs["validation"].logits, heads, splits["validation"], options, splits["train"]
+    )
+    results = [
+        measure(
+            name,
+            prepared.splits[name],
+            outputs[name],
+            decision,
+            refusal,
+            unfamiliar,
+            options.resamples,
+            options.seed,
+        )
+        for name in ("test", "validation", "val")
+        if name in outputs
+    ]
+    others, not_chest = measure_others(
+        fitted.onnx,
+        decision,
+        refusal,
+        unfamiliar,
+        request.external,
+        request.not_chest,
+        options.resamples,
+    )
+    findings = Findings(
+        decision=decision,
+        results=results + others,
+        training=training_record(request, prepared.holdout, record, run.state["revisions"]),
+        cost={
+            "parameters": record["parameters"],
+            "multiply_adds": record["multiply_adds"],
+            "onnx_bytes": fitted.onnx.stat().st_size,
+        },
+        data=prepared.data,
+        audit=prepared.audit,
+        histories=record["histories"],
+        best_epochs=record["best_epochs"],
+        members=member_figures(
+            record["member_logits"],
+            outputs["validation"],
+            prepared.splits["validation"],
+            options.resamples,
+            options.seed,
+        ),
+        heatmaps=check_heatmaps(results[0], fitted.model, 4, options.seed, options.resamples),
+        refusal=refusal,
+        unfamiliar=unfamiliar,
+        not_chest=not_chest,
+        caveat=options.caveat,
+        images=options.report_images,
+        samples=options.samples,
+    )
+    for result in findings.results:
+        describe(result.name, result.evaluation)
+    texts = {
+        "report.html": render_report(findings),
+        "MODEL_CARD.md": render_model_card(findings),
+        "history.csv": history_csv(record["histories"]),
+    }
+    for name, text in texts.items():
+        write_atomically(run.path / name, text)
+    draft = draft_of(findings, heads, bool(named_outputs(fitted.model)))
+
+    def write(folder: Path) -> Draft:
+        shutil.copyfile(fitted.h5, folder / "model.h5")
+        shutil.copyfile(fitted.onnx, folder / "model.onnx")
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8")
+        return draft
+
+    return publish(request.models, write)
+
+
+def draft_of(findings: Findings, heads: tuple[str, ...], heatmap: bool) -> Draft:
+    """The manifest before it is published, with the figures of the first result, if any."""
+    decision = findings.decision
+    first = findings.results[0] if findings.results else None
+    return Draft(
+        heads=heads,
+        calibration=decision.calibration,
+        cause_calibration=decision.cause_calibration,
+        operating_point=decision.operating_point,
+        refusal=findings.refusal,
+        unfamiliar=findings.unfamiliar,
+        heatmap=heatmap,
+        data=findings.data,
+        metrics={
+            name: Metric(value=m.value, low=m.low, high=m.high)
+            for name, m in first.evaluation.metrics.items()
+        }
+        if first
+        else {},
+        evaluated_on=f"{first.name}: {first.evaluation.images} images of "
+        f"{first.evaluation.patients} patients"
+        if first
+        else None,
+        counts=class_counts(first.split) if first else {},
+        confusion_matrix=_pairs(first.evaluation.confusion) if first else None,
+        training=findings.training,
+    )
+
+
+def training_record(
+    request: "Request", holdout: str, record: dict[str, Any], revisions: list[str]
+) -> dict[str, Any]:
+    """Everything a run depends on, for the manifest: no path and nothing of this machine's name."""
+    return {
+        "recipe": request.recipe.to_json(),
+        "options": request.options.to_json() | {"holdout": holdout},
+        "teachers": record["teachers"],
+        "best_epochs": record["best_epochs"],
+        "seconds": round(record["seconds"]),
+        "onnx_difference": record["onnx_difference"],
+        "versions": versions(),
+        "revisions": revisions,
+    }
+
+
+def describe(name: str, evaluation: Evaluation) -> None:
+    """Print the figures of one set."""
+    say(name.capitalize(), f"{evaluation.images:,} images of {evaluation.patients:,} patients")
+    for figure in (*_SHOWN, "three_class_accuracy"):
+        if figure in evaluation.metrics:
+            say("", f"{figure:<21}{evaluation.metrics[figure]}")
+    (tn, fp), (fn, tp) = evaluation.confusion
+    say("", f"normal: {tn} right, {fp} false alarms; pneumonia: {tp} found, {fn} missed")
+
+
+def history_csv(histories: list[list[dict[str, float]]]) -> str:
+    """The epochs of every member as CSV: member, epoch, loss, accuracy..."""
+    columns = list(histories[0][0]) if histories and histories[0] else ["epoch"]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, ["member", *columns], lineterminator="\n", extrasaction="ignore")
+    writer.writeheader()
+    for index, history in enumerate(histories, start=1):
+        writer.writerows({"member": index, **row} for row in history)
+    return text.getvalue()
+
+
+def _pairs(matrix: list[list[int]]) -> tuple[tuple[int, int], tuple[int, int]]:
+    return (matrix[0][0], matrix[0][1]), (matrix[1][0], matrix[1][1])

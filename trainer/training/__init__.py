@@ -1,0 +1,1 @@
+"""Fitting one network: batches, the loop over epochs, and what a killed run goes on from."""

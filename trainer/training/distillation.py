@@ -1,0 +1,110 @@
+"""Networks that are trained already teach a new one: what several see, one learns to say.
+
+Knowledge distillation (Hinton et al., 2015) as Beyer et al. do it ("Knowledge distillation: a good
+teacher is patient and consistent", CVPR 2022): the teachers look at the very views that the new
+network looks at, mixed ones included, so that it learns their answers where they are unsure too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from shared.bundle.manifest import PNEUMONIA_HEAD, VIRAL_HEAD
+from trainer.commands.evaluate import open_model
+from trainer.errors import TrainerError
+
+Floats = NDArray[np.float32]
+
+
+def find_teacher(path: Path) -> Path:
+    """The folder of a bundle that can teach.
+
+    Args:
+        path: The bundle, or a models folder; its current bundle is taken.
+
+    Raises:
+        TrainerError: It is no bundle, or does not tell both pneumonia and its cause.
+    """
+    bundle = open_model(path)
+    heads = bundle.manifest.heads
+    if not {PNEUMONIA_HEAD, VIRAL_HEAD} <= set(heads):
+        raise TrainerError(
+            f"{path} cannot teach: its network answers {', '.join(heads)}; a teacher answers "
+            f"{PNEUMONIA_HEAD} and {VIRAL_HEAD}. Leave it out."
+        )
+    return bundle.path
+
+
+class Teachers:
+    """One or more published networks that answer as one.
+
+    Attributes:
+        digests: SHA-256 of each network's `model.onnx`, in the order given.
+        held_out: Fingerprint of the images that validated each, as its manifest records it; None
+            where that is unknown.
+    """
+
+    def __init__(self, bundles: Sequence[Path]) -> None:
+        """Open them.
+
+        Args:
+            bundles: From `find_teacher`; at least one.
+
+        Raises:
+            TrainerError: One cannot be opened any more.
+        """
+        self.digests: list[str] = []
+        self.held_out: list[str | None] = []
+        self._networks: list[tuple[onnxruntime.InferenceSession, list[int]]] = []
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        options.intra_op_num_threads = 1  # the training step needs the other cores
+        for path in bundles:
+            bundle = open_model(path)
+            heads, onnx = bundle.manifest.heads, bundle.file("model.onnx").read_bytes()
+            session = onnxruntime.InferenceSession(
+                onnx, options, providers=["CPUExecutionProvider"]
+            )
+            columns = [heads.index(PNEUMONIA_HEAD), heads.index(VIRAL_HEAD)]
+            self._networks.append((session, columns))
+            self.digests.append(hashlib.sha256(onnx).hexdigest())
+            self.held_out.append(bundle.manifest.data.held_out)
+
+    def record(self, held_out: str | None) -> list[dict[str, Any]]:
+        """What the manifest says of them.
+
+        Args:
+            held_out: Fingerprint of the images that validate the network they teach.
+
+        Returns:
+            For each, `network`: its digest; and `held_out_alike`: whether its own run held out the
+            same images, so that it has not learned from those that validate.
+        """
+        return [
+            {"network": digest, "held_out_alike": own is not None and own == held_out}
+            for digest, own in zip(self.digests, self.held_out, strict=True)
+        ]
+
+    def __call__(self, images: Floats) -> Floats:
+        """What they say, as `trainer.model.network.combine` puts members together: the mean of the
+        logits, uncalibrated.
+
+        Args:
+            images: (N, 224, 224, 1) float32 in [0, 1].
+
+        Returns:
+            (N, 2) float32 probabilities: pneumonia, viral given pneumonia.
+        """
+        logits = [
+            session.run(["logits"], {session.get_inputs()[0].name: images})[0][:, columns]
+            for session, columns in self._networks
+        ]
+        return np.asarray(expit(np.mean(logits, axis=0)), np.float32)
