@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,99 @@ def imports(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names.add(node.module.split(".")[0])
     return names
+
+
+# Floors of each program: a module imports from its own room, and from rooms on floors below it.
+FLOORS = {
+    "trainer": (
+        ("__main__",),
+        ("cli",),
+        ("commands",),
+        ("runs",),
+        ("report",),
+        ("evaluation", "training"),
+        ("decision", "model"),
+        ("data",),
+        ("config",),
+        ("bootstrap", "console"),
+        ("errors",),
+    ),
+    "service": (
+        ("__main__",),
+        ("app", "offline"),
+        ("api",),
+        ("http", "web"),
+        ("dependencies",),
+        ("telemetry",),
+        ("auth",),
+        ("screening",),
+        ("inference",),
+        ("settings",),
+        ("runtime",),
+        ("problems",),
+    ),
+    "shared": (
+        ("interpretation", "imaging"),
+        ("bundle", "heatmap"),
+        ("labels", "preprocessing"),
+    ),
+}
+
+
+def rooms(path: Path) -> set[str]:
+    """The rooms, or modules beside them, of the same program that a module imports."""
+    package = path.relative_to(ROOT).parts[0]
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            named = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            named = [alias.name for alias in node.names]
+        else:
+            continue
+        parts = [name.split(".") for name in named]
+        found |= {part[1] for part in parts if part[0] == package and len(part) > 1}
+    return {room for room in found if room in {path.stem for path in (ROOT / package).iterdir()}}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_arrows_between_rooms_run_down(path: Path) -> None:
+    package, own = path.relative_to(ROOT).with_suffix("").parts[:2]
+    if own == "__init__":
+        assert not rooms(path)
+        return
+    floor = {room: level for level, names in enumerate(FLOORS[package]) for room in names}
+    up = {room for room in rooms(path) - {own} if floor[room] <= floor[own]}
+    assert not up
+
+
+def modules_imported(path: Path) -> set[str]:
+    """The modules of the project that a module imports, by their dotted names."""
+    known = {".".join(source.relative_to(ROOT).with_suffix("").parts) for source in SOURCES}
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return found & known
+
+
+def test_no_module_imports_itself_by_a_detour() -> None:
+    graph = {
+        ".".join(source.relative_to(ROOT).with_suffix("").parts): modules_imported(source)
+        for source in SOURCES
+    }
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the modules
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_rooms_stay_small(package: str) -> None:
+    beside = list((ROOT / package).glob("*.py"))
+    assert len(beside) <= 8
+    for room in (ROOT / package).iterdir():
+        if room.is_dir() and room.name != "__pycache__":
+            assert len([path for path in room.glob("*.py") if path.stem != "__init__"]) <= 12, room
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))

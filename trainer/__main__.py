@@ -70,9 +70,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _fit(asked: argparse.Namespace) -> None:
-    from trainer.commands.fit import Request, fit
+    from trainer.commands.fit import fit
+    from trainer.runs.bundles import find_teacher
+    from trainer.runs.request import Request
     from trainer.runs.run_folder import RunFolder, check_writable
-    from trainer.training.distillation import find_teacher
 
     work = asked.work or asked.models / ".trainer"
     external, not_chest = (
@@ -138,7 +139,8 @@ def _replaced(options: Options, changes: dict[str, Any]) -> Options:
 
 
 def _evaluate(asked: argparse.Namespace) -> None:
-    from trainer.commands.evaluate import evaluate, open_model
+    from trainer.commands.evaluate import evaluate
+    from trainer.runs.bundles import open_model
 
     options = _chosen(asked, Options)
     external = _named("--external", asked.external, {asked.data.name.lower()})

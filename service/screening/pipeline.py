@@ -3,28 +3,20 @@
 Every door of the service leads here: `POST /predict`, the batch, the page, the command line.
 """
 
-import math
 from collections.abc import MutableMapping
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from service.inference.loaded_model import ServedModel
 from service.inference.onnx_network import NetworkInvalid, Outputs
 from service.problems import NOT_A_CHEST_XRAY, Problem, refused
 from service.screening.heatmap_image import Drawing, Overlay, draw_layer, draw_overlay
 from service.screening.network_input import DecodingMemory, network_input
-from shared.bundle.manifest import (
-    CHEST_XRAY_HEAD,
-    PNEUMONIA_HEAD,
-    VIRAL_HEAD,
-    Calibration,
-    Manifest,
-)
 from shared.imaging.decode import ImageRefused
+from shared.interpretation import DIGITS, Interpretation
 from shared.labels import BACTERIAL, NORMAL, PNEUMONIA, VIRAL
 
 UNFAMILIAR: Final = (
@@ -32,8 +24,6 @@ UNFAMILIAR: Final = (
     "The image differs from those that the model learned from: the answer is less reliable than "
     "usual. Have a person look at it.",
 )
-_DIGITS: Final = 6
-"""Probabilities are rounded before they are compared: what a caller sees explains the label."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +57,7 @@ class Screening:
     @property
     def probabilities(self) -> dict[str, float]:
         """The probability of each label; they sum to 1."""
-        return {NORMAL: round(1 - self.probability, _DIGITS), PNEUMONIA: self.probability}
+        return {NORMAL: round(1 - self.probability, DIGITS), PNEUMONIA: self.probability}
 
 
 def screen(
@@ -115,59 +105,25 @@ def screen(
 
 def _interpret(model: ServedModel, outputs: Outputs, overlay: Overlay | None) -> Screening:
     """Turns one image's outputs into an answer, by what the model's manifest says of them."""
-    manifest = model.manifest
     if not np.isfinite(outputs.logits).all():
         raise NetworkInvalid("the network answered with numbers that are not finite")
-    logits: dict[str, float] = dict(
-        zip(manifest.heads, (float(logit) for logit in outputs.logits[0]), strict=True)
-    )
-    _refuse_other_pictures(manifest, logits)
-    probability = round(_calibrated(logits[PNEUMONIA_HEAD], manifest.calibration), _DIGITS)
-    point = manifest.operating_point
-    unfamiliar = _is_unfamiliar(manifest, outputs.features)
-    return Screening(
-        label=PNEUMONIA if probability >= point.threshold else NORMAL,
-        probability=probability,
-        causes=_causes(manifest, logits, probability),
-        needs_review=unfamiliar or point.low <= probability < point.high,
-        warnings=(*model.caveats, *((UNFAMILIAR,) if unfamiliar else ())),
-        overlay=overlay,
-        model=model,
-    )
-
-
-def _refuse_other_pictures(manifest: Manifest, logits: dict[str, float]) -> None:
-    if manifest.refusal is not None and logits[CHEST_XRAY_HEAD] < manifest.refusal.minimum:
+    answers = Interpretation.of(model.manifest).answer(outputs.logits, outputs.features)
+    if answers.refused is not None and answers.refused[0]:
         raise Problem(
             NOT_A_CHEST_XRAY,
             "The picture does not look like a frontal chest X-ray. If it is one, send it upright, "
             "cropped to the film and without a frame; otherwise send a chest X-ray.",
         )
-
-
-def _is_unfamiliar(manifest: Manifest, features: NDArray[np.float32] | None) -> bool:
-    """Whether the whitened features lie further out than nearly all of the training images'.
-
-    A Mahalanobis distance (Lee et al., "A Simple Unified Framework for Detecting
-    Out-of-Distribution Samples", NeurIPS 2018, section 2), as root mean square over the features.
-    """
-    if manifest.unfamiliar is None or features is None:
-        return False
-    return float(np.sqrt(np.mean(np.square(features[0])))) > manifest.unfamiliar.maximum
-
-
-def _causes(
-    manifest: Manifest, logits: dict[str, float], probability: float
-) -> dict[str, float] | None:
-    """Splits P(pneumonia) by cause: P(viral) = P(pneumonia) · P(viral | pneumonia)."""
-    calibration = manifest.cause_calibration
-    if VIRAL_HEAD not in logits or calibration is None:  # a head that never saw a known cause
-        return None
-    viral = round(probability * _calibrated(logits[VIRAL_HEAD], calibration), _DIGITS)
-    return {BACTERIAL: round(probability - viral, _DIGITS), VIRAL: viral}
-
-
-def _calibrated(logit: float, calibration: Calibration) -> float:
-    """Platt scaling: sigmoid(logit / temperature + bias), without overflow."""
-    scaled = logit / calibration.temperature + calibration.bias
-    return 0.5 * (1 + math.tanh(scaled / 2))
+    unfamiliar = answers.unfamiliar is not None and bool(answers.unfamiliar[0])
+    causes = None
+    if answers.bacterial is not None and answers.viral is not None:
+        causes = {BACTERIAL: float(answers.bacterial[0]), VIRAL: float(answers.viral[0])}
+    return Screening(
+        label=PNEUMONIA if answers.pneumonia[0] else NORMAL,
+        probability=float(answers.probability[0]),
+        causes=causes,
+        needs_review=unfamiliar or bool(answers.uncertain[0]),
+        warnings=(*model.caveats, *((UNFAMILIAR,) if unfamiliar else ())),
+        overlay=overlay,
+        model=model,
+    )

@@ -4,36 +4,16 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from shared.bundle.store import MANIFEST_NAME, Bundle, BundleInvalid, current, open_bundle
+from shared.bundle.store import Bundle
+from shared.interpretation import Interpretation
 from trainer.config.options import Options
 from trainer.console import say
-from trainer.decision.decision import Decision
 from trainer.errors import TrainerError
 from trainer.evaluation.measure import load_single, measure_others, run_network
 from trainer.evaluation.results import Findings, check_heatmaps, measure
 from trainer.report.html import render_report
 from trainer.runs.publish import describe
 from trainer.runs.run_folder import write_atomically
-
-
-def open_model(path: Path) -> Bundle:
-    """Open a bundle, or the current bundle of a models folder.
-
-    Raises:
-        TrainerError: It is neither, or does not verify.
-    """
-    try:
-        if (path / MANIFEST_NAME).is_file():
-            return open_bundle(path)
-        found = current(path)
-        if found is not None:
-            return open_bundle(found)
-    except BundleInvalid as error:
-        raise TrainerError(f"The bundle cannot be used: {error}") from error
-    raise TrainerError(
-        f"{path} is neither a bundle (a folder with {MANIFEST_NAME}) nor a models folder with a "
-        "bundle. Train one with `fit`, or make one out of an .h5 with `export`."
-    )
 
 
 def evaluate(
@@ -61,7 +41,7 @@ def evaluate(
     Raises:
         TrainerError: The data cannot be used, or a file cannot be written.
     """
-    manifest, decision = bundle.manifest, Decision.of(bundle.manifest)
+    manifest, interpretation = bundle.manifest, Interpretation.of(bundle.manifest)
     onnx = bundle.file("model.onnx")
     name, images = load_single(data, split)
     outputs = run_network(onnx, images, name)
@@ -69,28 +49,22 @@ def evaluate(
         name,
         images,
         outputs,
-        decision,
-        manifest.refusal,
-        manifest.unfamiliar,
+        interpretation,
         options.resamples,
         options.seed,
     )
     others, refused = measure_others(
         onnx,
-        decision,
-        manifest.refusal,
-        manifest.unfamiliar,
+        interpretation,
         external,
         not_chest,
         options.resamples,
     )
     findings = Findings(
-        decision=decision,
+        interpretation=interpretation,
         results=[first, *others],
         training=manifest.training,
         heatmaps=check_heatmaps(first, None, 0, options.seed, options.resamples),
-        refusal=manifest.refusal,
-        unfamiliar=manifest.unfamiliar,
         not_chest=refused,
         caveat=options.caveat,
         images=options.report_images,
@@ -125,7 +99,7 @@ def _write(path: Path, text: str) -> None:
 def _as_json(findings: Findings, version: str) -> dict[str, object]:
     return {
         "version": version,
-        "threshold": findings.decision.operating_point.threshold,
+        "threshold": findings.interpretation.operating_point.threshold,
         "sets": {
             r.name: {
                 "images": r.evaluation.images,

@@ -9,17 +9,18 @@ import numpy as np
 
 from shared.bundle.manifest import Calibration, Data, Draft, Manifest, OperatingPoint
 from shared.bundle.store import MANIFEST_NAME, publish
-from trainer.commands.evaluate import open_model
+from shared.interpretation import Interpretation
 from trainer.config.options import DECIDING, Options
 from trainer.console import say
 from trainer.data.audit import fingerprint
 from trainer.data.dataset import Split
-from trainer.decision.decision import Decision, decide
+from trainer.decision.decision import decide
 from trainer.errors import TrainerError
 from trainer.evaluation.measure import find_single, load_single, run_network
 from trainer.evaluation.results import Findings, SetResult, measure
 from trainer.report.html import render_report
 from trainer.report.model_card import render_model_card
+from trainer.runs.bundles import open_model
 from trainer.runs.provenance import revision, versions
 from trainer.runs.publish import describe, draft_of
 from trainer.runs.run_folder import check_writable
@@ -82,14 +83,12 @@ def export(
         export_onnx(model, onnx)
         difference = check_equal(model, onnx, measured[1].images[:64] if measured else _noise())
         say("Export", f"ONNX equals .h5 to {difference:.1g}")
-        decision = _decision(onnx, heads, kept, data, calibrate_on, options)
+        interpretation = _interpretation(onnx, heads, kept, data, calibrate_on, options)
         findings = Findings(
-            decision=decision,
+            interpretation=interpretation,
             results=[],
             training=_training(kept, options, calibrate_on),
             data=kept.data if kept else Data(),
-            refusal=kept.refusal if kept else None,
-            unfamiliar=kept.unfamiliar if kept else None,
             cost={"parameters": model.count_params(), "onnx_bytes": onnx.stat().st_size},
             caveat=options.caveat or _caveat(kept),
             images=options.report_images,
@@ -112,20 +111,20 @@ def export(
             return draft
 
         path = publish(models, write)
-    point = decision.operating_point
+    point = interpretation.operating_point
     say("Decision", f"PNEUMONIA from {point.threshold:.3f} on (rule {point.rule})")
     say("Done", str(path))
     return path
 
 
-def _decision(
+def _interpretation(
     onnx: Path,
     heads: tuple[str, ...],
     kept: Manifest | None,
     data: Path | None,
     calibrate_on: str | None,
     options: Options,
-) -> Decision:
+) -> Interpretation:
     if data is not None and calibrate_on:
         name, images = load_single(data, calibrate_on)
         if kept is not None and kept.data.fingerprint == fingerprint(images):
@@ -134,11 +133,19 @@ def _decision(
                 "the network learned from these images: it is surer of them than of others, and "
                 "so is what is calibrated on them",
             )
-        return decide(run_network(onnx, images, name).logits, heads, images, options)
+        return decide(
+            run_network(onnx, images, name).logits,
+            heads,
+            images,
+            options,
+            refusal=kept.refusal if kept else None,
+            unfamiliar=kept.unfamiliar if kept else None,
+        )
     if kept is not None:
-        return Decision.of(kept)
+        return Interpretation.of(kept)
     plain = OperatingPoint(threshold=0.5, rule="fixed=0.5", low=0.5, high=0.5)
-    return Decision(heads, Calibration(), Calibration() if "viral" in heads else None, plain)
+    causes = Calibration() if "viral" in heads else None
+    return Interpretation(heads, plain, cause_calibration=causes)
 
 
 def _caveat(kept: Manifest | None) -> str:
@@ -166,9 +173,7 @@ def _measured(
         name,
         images,
         run_network(onnx, images, name),
-        findings.decision,
-        findings.refusal,
-        findings.unfamiliar,
+        findings.interpretation,
         options.resamples,
         options.seed,
     )

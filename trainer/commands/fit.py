@@ -9,80 +9,23 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainer.config.options import Options
-from trainer.config.recipe import Recipe
 from trainer.console import duration, say
 from trainer.data.preparation import Prepared, prepare
 from trainer.errors import TrainerError
 from trainer.evaluation.measure import check_others
 from trainer.model.backend import load_keras, missing_packages
+from trainer.runs.bundles import open_model
 from trainer.runs.provenance import revision
+from trainer.runs.request import Fitted, Request
 from trainer.runs.run_folder import RunFolder, check_writable, write_atomically
 
 if TYPE_CHECKING:
     import keras
 
 _NETWORK = "network.json"
-
-
-@dataclass(frozen=True)
-class Request:
-    """What `fit` is asked for.
-
-    Attributes:
-        data: The data set's folder or .zip.
-        models: Where bundles are published.
-        work: Where runs and decoded images are kept.
-        recipe: How each member is trained.
-        options: How the run splits, decides and reports.
-        test: Whether to look at the test folder at the end.
-        external: Further sets to measure on at the end, by name.
-        not_chest: Folders of pictures that should be refused, by name.
-        teachers: Bundles whose answers the members learn, in place of the labels.
-    """
-
-    data: Path
-    models: Path
-    work: Path
-    recipe: Recipe
-    options: Options
-    test: bool = True
-    external: dict[str, Path] = field(default_factory=dict)
-    not_chest: dict[str, Path] = field(default_factory=dict)
-    teachers: tuple[Path, ...] = ()
-
-    def state(self) -> dict[str, Any]:
-        """What `run.json` needs to go on with this run."""
-        return {
-            "data": str(self.data.resolve()),
-            "test": self.test,
-            "external": {name: str(path.resolve()) for name, path in self.external.items()},
-            "not_chest": {name: str(path.resolve()) for name, path in self.not_chest.items()},
-            "teachers": [str(path.resolve()) for path in self.teachers],
-            "recipe": self.recipe.to_json(),
-            "options": self.options.to_json(),
-        }
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """The network of a run.
-
-    Attributes:
-        model: The Keras network, with every head.
-        h5: Its file.
-        onnx: The served graph, checked equal.
-        record: Histories, refusal, familiarity, figures of the members and the export.
-    """
-
-    model: "keras.Model"
-    h5: Path
-    onnx: Path
-    record: dict[str, Any]
 
 
 def fit(request: Request, run: RunFolder | None = None) -> Path:
@@ -198,7 +141,9 @@ def _train(
 
     train, validation = prepared.splits["train"], prepared.splits["validation"]
     options = request.options
-    teachers = Teachers(request.teachers) if request.teachers else None
+    teachers = (
+        Teachers([open_model(path) for path in request.teachers]) if request.teachers else None
+    )
     taught_by = teachers.record(prepared.data.held_out) if teachers else []
     if not all(teacher["held_out_alike"] for teacher in taught_by):
         say(

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from trainer.config.recipe import knob
-from trainer.decision.operating_point import RULES_HELP, parse_rule
+from trainer.config.threshold_rules import RULES_HELP, parse_rule
 
 # Named here rather than where they are used, so that --help need not load scikit-learn or SciPy.
 StressKind = Literal["swapped", "outlier", "cluster", "late", "ends"]

@@ -3,18 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import expit, logit
+from scipy.special import logit
 
 from shared.bundle.manifest import Calibration
 from trainer.config.options import CALIBRATIONS
 
 Logits = NDArray[np.floating]
-
-
-def calibrated(logits: Logits, calibration: Calibration) -> NDArray[np.float64]:
-    """Probabilities in [0, 1] of the shape of `logits`: sigmoid(logit / temperature + bias)."""
-    z = np.asarray(logits, np.float64)
-    return np.asarray(expit(z / calibration.temperature + calibration.bias))
 
 
 def fit_calibration(

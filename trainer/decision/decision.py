@@ -1,43 +1,20 @@
-"""From logits to answers: the calibration and the operating point of one network."""
-
-from dataclasses import dataclass
+"""Fitting the rule that turns logits into answers: calibration and operating point together."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.bundle.manifest import PNEUMONIA_HEAD, VIRAL_HEAD, Calibration, Draft, OperatingPoint
+from shared.bundle.manifest import (
+    PNEUMONIA_HEAD,
+    VIRAL_HEAD,
+    Calibration,
+    Refusal,
+    Unfamiliar,
+)
+from shared.interpretation import DIGITS, Interpretation, calibrated
 from trainer.config.options import Options
 from trainer.data.dataset import Split
-from trainer.decision.calibration import calibrated, fit_calibration
+from trainer.decision.calibration import fit_calibration
 from trainer.decision.operating_point import choose_operating_point
-from trainer.evaluation.metrics import Answers
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What turns the columns of `logits` into probabilities and a label.
-
-    Attributes:
-        heads: What the columns mean.
-        calibration: Of P(pneumonia).
-        cause_calibration: Of P(viral | pneumonia); None without that head, or causes.
-        operating_point: The threshold and the uncertain band.
-    """
-
-    heads: tuple[str, ...]
-    calibration: Calibration
-    cause_calibration: Calibration | None
-    operating_point: OperatingPoint
-
-    @classmethod
-    def of(cls, manifest: Draft) -> "Decision":
-        """The decision that a bundle's manifest records."""
-        return cls(
-            manifest.heads,
-            manifest.calibration,
-            manifest.cause_calibration,
-            manifest.operating_point,
-        )
 
 
 def decide(
@@ -46,7 +23,9 @@ def decide(
     validation: Split,
     options: Options,
     train: Split | None = None,
-) -> Decision:
+    refusal: Refusal | None = None,
+    unfamiliar: Unfamiliar | None = None,
+) -> Interpretation:
     """Fit the calibrations and choose the operating point, on validation images only.
 
     Args:
@@ -56,6 +35,8 @@ def decide(
         options: Kind of calibration, and the rule of the threshold.
         train: What the network learned from, if that is known. Causes are told where it holds both;
             without calibration where validation does not.
+        refusal: What becomes of pictures that are no chest X-rays; fitted before.
+        unfamiliar: What becomes of images unlike those of the training; fitted before.
     """
     calibration = fit_calibration(
         logits[:, heads.index(PNEUMONIA_HEAD)],
@@ -78,7 +59,7 @@ def decide(
                 else Calibration()
             )
     point = choose_operating_point(
-        calibrated(logits[:, heads.index(PNEUMONIA_HEAD)], calibration),
+        np.round(calibrated(logits[:, heads.index(PNEUMONIA_HEAD)], calibration), DIGITS),
         validation.labels,
         options.rule,
         options.rule_out,
@@ -86,32 +67,8 @@ def decide(
         validation.patients,
         seed=options.seed,
     )
-    return Decision(heads, calibration, cause, point)
+    return Interpretation(heads, point, calibration, cause, refusal, unfamiliar)
 
 
 def _has_both_causes(split: Split) -> bool:
     return len(np.unique(split.causes[split.causes >= 0])) == 2
-
-
-def answer(logits: NDArray[np.float32], split: Split, decision: Decision) -> Answers:
-    """The answers to a set of images, beside the truth.
-
-    Args:
-        logits: (N, len(decision.heads)).
-        split: The images, N.
-        decision: The calibrations and the operating point.
-    """
-    heads, point = decision.heads, decision.operating_point
-    viral = None
-    if VIRAL_HEAD in heads and decision.cause_calibration is not None:
-        viral = calibrated(logits[:, heads.index(VIRAL_HEAD)], decision.cause_calibration)
-    return Answers(
-        probability=calibrated(logits[:, heads.index(PNEUMONIA_HEAD)], decision.calibration),
-        labels=split.labels,
-        patients=split.patients,
-        threshold=point.threshold,
-        low=point.low,
-        high=point.high,
-        viral=viral,
-        causes=split.causes,
-    )

@@ -2,16 +2,15 @@
 
 from pathlib import Path
 
-from shared.bundle.manifest import Refusal, Unfamiliar
+from shared.interpretation import Interpretation
 from trainer.bootstrap import Interval, wilson
 from trainer.console import bar, say
 from trainer.data.dataset import Dataset, Split, check_split, find_dataset
 from trainer.data.image_folder import list_files, load_pictures
 from trainer.data.loading import load_split
 from trainer.data.other_images import learned_from
-from trainer.decision.decision import Decision
 from trainer.errors import TrainerError
-from trainer.evaluation.results import SetResult, measure, refused_by
+from trainer.evaluation.results import SetResult, measure
 from trainer.model.inference import Outputs, predict
 
 
@@ -96,9 +95,7 @@ def check_others(external: dict[str, Path], not_chest: dict[str, Path]) -> None:
 
 def measure_others(
     onnx: Path,
-    decision: Decision,
-    refusal: Refusal | None,
-    unfamiliar: Unfamiliar | None,
+    interpretation: Interpretation,
     external: dict[str, Path],
     not_chest: dict[str, Path],
     resamples: int,
@@ -107,9 +104,7 @@ def measure_others(
 
     Args:
         onnx: The network.
-        decision: Its calibration and operating point.
-        refusal: Its rule of refusal, if any.
-        unfamiliar: Its rule of warning, if any.
+        interpretation: What turns its outputs into answers.
         external: Name to a folder with NORMAL and PNEUMONIA.
         not_chest: Name to a folder of other pictures; those that the refusal is fitted on do not
             count.
@@ -122,7 +117,7 @@ def measure_others(
     for name, path in external.items():
         images = load_single(path)[1]
         outputs = run_network(onnx, images, name)
-        results.append(measure(name, images, outputs, decision, refusal, unfamiliar, resamples))
+        results.append(measure(name, images, outputs, interpretation, resamples))
     refused = {}
     for name, path in not_chest.items():
         pictures, unread = load_pictures(path)
@@ -134,7 +129,10 @@ def measure_others(
                 f"  {name}", f"{known.sum()} pictures, which the trainer learns from, were left out"
             )
             pictures = pictures[~known]
-        found = refused_by(predict(onnx, pictures), decision, refusal) if len(pictures) else None
+        if not len(pictures):
+            continue
+        outputs = predict(onnx, pictures)
+        found = interpretation.answer(outputs.logits, outputs.features).refused
         if found is not None:
             refused[name] = wilson(int(found.sum()), len(found))
     return results, refused

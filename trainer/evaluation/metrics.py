@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.bundle.manifest import OperatingPoint
+from shared.interpretation import Answers
 from trainer.bootstrap import Interval, Weights, intervals, wilson
 
 ECE_BINS = 15
@@ -26,44 +28,40 @@ FIGURES: dict[str, str] = {
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What the network says about images, beside the truth.
+class Judged:
+    """What is said of images, beside the truth.
 
     Attributes:
-        probability: (N,) calibrated P(pneumonia).
+        answers: What the served rule says of each, (N,).
+        point: The threshold and the uncertain band of that rule.
         labels: (N,) 0 or 1.
         patients: (N,).
-        threshold: PNEUMONIA from here on.
-        low: Start of the uncertain band.
-        high: Its end.
-        viral: (N,) calibrated P(viral | pneumonia); None without that head.
-        causes: (N,) 0 bacterial, 1 viral, -1 unknown or normal.
+        causes: (N,) 0 bacterial, 1 viral, -1 unknown or normal; None where nothing is known.
     """
 
-    probability: NDArray[np.float64]
+    answers: Answers
+    point: OperatingPoint
     labels: NDArray[np.int64]
     patients: list[str]
-    threshold: float
-    low: float
-    high: float
-    viral: NDArray[np.float64] | None = None
     causes: NDArray[np.int64] | None = None
 
-    def called(self) -> NDArray[np.bool_]:
-        """(N,) called PNEUMONIA."""
-        return np.asarray(self.probability >= self.threshold)
+    @property
+    def probability(self) -> NDArray[np.float64]:
+        """(N,) calibrated P(pneumonia)."""
+        return self.answers.probability
 
     def three_classes(
         self,
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]] | None:
         """Truth and answer in {0 normal, 1 bacterial, 2 viral}; which images have a known truth."""
-        if self.viral is None or self.causes is None:
+        share = self.answers.viral_share
+        if share is None or self.causes is None:
             return None
         known = (self.labels == 0) | (self.causes >= 0)
         if not (self.causes >= 0).any():
             return None
         truth = np.where(self.labels == 0, 0, self.causes + 1)
-        answer = np.where(self.called(), np.where(self.viral >= 0.5, 2, 1), 0)
+        answer = np.where(self.answers.pneumonia, np.where(share >= 0.5, 2, 1), 0)
         return truth.astype(np.int64), answer.astype(np.int64), known
 
 
@@ -86,30 +84,30 @@ class Evaluation:
     patients: int
 
 
-def evaluate(answers: Answers, resamples: int = 1000, seed: int = 0) -> Evaluation:
+def evaluate(judged: Judged, resamples: int = 1000, seed: int = 0) -> Evaluation:
     """Measure everything, with intervals from resampled patients.
 
     Where a figure is 0 or 1 every draw is alike, which says nothing: its interval is Wilson's of as
     many patients as it is about; of the smaller class where it compares two.
 
     Args:
-        answers: The probabilities and the truth; both classes present.
+        judged: The answers and the truth; both classes present.
         resamples: Bootstrap draws for the intervals.
         seed: Of the draws.
     """
-    measured = intervals(lambda w: _measure(answers, w), answers.patients, resamples, seed)
-    behind = _patients_behind(answers)
+    measured = intervals(lambda w: _measure(judged, w), judged.patients, resamples, seed)
+    behind = _patients_behind(judged)
     for name, found in measured.items():
         if found.value in (0, 1):
             measured[name] = wilson(round(found.value) * behind[name], behind[name])
-    called = answers.called().astype(np.int64)
-    three = answers.three_classes()
+    called = judged.answers.pneumonia.astype(np.int64)
+    three = judged.three_classes()
     return Evaluation(
         metrics=measured,
-        confusion=_confusion(answers.labels, called, 2),
+        confusion=_confusion(judged.labels, called, 2),
         confusion_three=_confusion(three[0][three[2]], three[1][three[2]], 3) if three else None,
-        images=len(answers.labels),
-        patients=len(set(answers.patients)),
+        images=len(judged.labels),
+        patients=len(set(judged.patients)),
     )
 
 
@@ -157,13 +155,13 @@ def _average_precision(
     return float((gained * hits / np.maximum(alarms, 1e-12)).sum() / hits[-1])
 
 
-def _measure(answers: Answers, weight: Weights) -> dict[str, float]:
-    called, sick = answers.called(), answers.labels == 1
+def _measure(judged: Judged, weight: Weights) -> dict[str, float]:
+    called, sick = judged.answers.pneumonia, judged.labels == 1
     found, alarms = weight[called & sick].sum(), weight[called].sum()
     sick_weight, well_weight = weight[sick].sum(), weight[~sick].sum()
     cleared = weight[~called & ~sick].sum()
     recall, specificity = _ratio(found, sick_weight), _ratio(cleared, well_weight)
-    p = answers.probability
+    p = judged.probability
     figures = {
         "accuracy": _ratio(found + cleared, weight.sum()),
         "recall": recall,
@@ -171,28 +169,26 @@ def _measure(answers: Answers, weight: Weights) -> dict[str, float]:
         "precision": _ratio(found, alarms),
         "f1": _ratio(2 * found, alarms + sick_weight),
         "balanced_accuracy": (recall + specificity) / 2,
-        "roc_auc": area_under_roc(p, answers.labels, weight),
-        "average_precision": _average_precision(p, answers.labels, weight),
-        "ece": expected_calibration_error(p, answers.labels, weight),
-        "brier": _ratio(float((weight * (p - answers.labels) ** 2).sum()), weight.sum()),
-        "reviewed": _ratio(weight[(p >= answers.low) & (p < answers.high)].sum(), weight.sum()),
+        "roc_auc": area_under_roc(p, judged.labels, weight),
+        "average_precision": _average_precision(p, judged.labels, weight),
+        "ece": expected_calibration_error(p, judged.labels, weight),
+        "brier": _ratio(float((weight * (p - judged.labels) ** 2).sum()), weight.sum()),
+        "reviewed": _ratio(weight[judged.answers.uncertain].sum(), weight.sum()),
     }
-    three = answers.three_classes()
-    if three is not None and answers.viral is not None and answers.causes is not None:
+    three, share = judged.three_classes(), judged.answers.viral_share
+    if three is not None and share is not None and judged.causes is not None:
         truth, answer, known = three
         figures["three_class_accuracy"] = _ratio(
             weight[known & (truth == answer)].sum(), weight[known].sum()
         )
-        cause = answers.causes >= 0
-        figures["cause_auc"] = area_under_roc(
-            answers.viral[cause], answers.causes[cause], weight[cause]
-        )
+        cause = judged.causes >= 0
+        figures["cause_auc"] = area_under_roc(share[cause], judged.causes[cause], weight[cause])
     return figures
 
 
-def _patients_behind(answers: Answers) -> dict[str, int]:
+def _patients_behind(judged: Judged) -> dict[str, int]:
     """How many patients each figure is about."""
-    called, sick = answers.called(), answers.labels == 1
+    called, sick = judged.answers.pneumonia, judged.labels == 1
     everybody = np.ones(len(sick), bool)
     both = ("balanced_accuracy", "roc_auc", "average_precision")
     about = {
@@ -203,11 +199,11 @@ def _patients_behind(answers: Answers) -> dict[str, int]:
         "precision": [called],
         "f1": [sick | called],
     }
-    three = answers.three_classes()
-    if three is not None and answers.causes is not None:
+    three = judged.three_classes()
+    if three is not None and judged.causes is not None:
         about["three_class_accuracy"] = [three[2]]
-        about["cause_auc"] = [answers.causes == 0, answers.causes == 1]
-    patients = np.asarray(answers.patients)
+        about["cause_auc"] = [judged.causes == 0, judged.causes == 1]
+    patients = np.asarray(judged.patients)
     return {
         name: min(len(np.unique(patients[group])) for group in groups)
         for name, groups in about.items()

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.bundle.manifest import CHEST_XRAY_HEAD, Calibration, Data, Refusal, Unfamiliar
+from shared.bundle.manifest import Calibration, Data
+from shared.interpretation import Interpretation
 from trainer.bootstrap import Interval, intervals, wilson
 from trainer.data.audit import Audit
 from trainer.data.dataset import Split
-from trainer.decision.decision import Decision, answer
 from trainer.evaluation.heatmap_checks import central_share, randomised_maps, similarity
-from trainer.evaluation.metrics import Answers, Evaluation, area_under_roc, evaluate
+from trainer.evaluation.metrics import Evaluation, Judged, area_under_roc, evaluate
 from trainer.model.inference import Outputs
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class SetResult:
         name: E.g. "test".
         split: The images.
         outputs: Logits, maps and features.
-        answers: Probabilities and truth.
+        judged: The answers beside the truth.
         evaluation: The figures.
         refused: Share that is refused as no chest X-ray; None without that head.
         unfamiliar: Share that is flagged as unfamiliar; None without that statistic.
@@ -36,7 +36,7 @@ class SetResult:
     name: str
     split: Split
     outputs: Outputs
-    answers: Answers
+    judged: Judged
     evaluation: Evaluation
     refused: Interval | None = None
     unfamiliar: Interval | None = None
@@ -74,7 +74,7 @@ class Findings:
     """All of it.
 
     Attributes:
-        decision: Calibration and operating point.
+        interpretation: Calibration, operating point, refusal and familiarity.
         results: By name; the first is the one whose figures stand in the manifest.
         training: Options, recipe, versions of libraries.
         cost: "parameters", "multiply_adds", "onnx_bytes" where known.
@@ -84,15 +84,13 @@ class Findings:
         best_epochs: The kept epoch of each member.
         members: Figures of each member and the ensemble; empty for one network.
         heatmaps: The checks; None without an activation map.
-        refusal: The rule of the refusal, or None.
-        unfamiliar: The rule of the warning, or None.
         not_chest: Share refused of pictures that are no chest X-rays, by name of the folder.
         caveat: What readers of the figures must know beside them; may be empty.
         images: Whether X-rays and file names may be shown.
         samples: How many pictures of each kind.
     """
 
-    decision: Decision
+    interpretation: Interpretation
     results: list[SetResult]
     training: dict[str, Any] = field(default_factory=dict)
     cost: dict[str, int] = field(default_factory=dict)
@@ -102,8 +100,6 @@ class Findings:
     best_epochs: list[int] = field(default_factory=list)
     members: list[MemberFigures] = field(default_factory=list)
     heatmaps: HeatmapCheck | None = None
-    refusal: Refusal | None = None
-    unfamiliar: Unfamiliar | None = None
     not_chest: dict[str, Interval] = field(default_factory=dict)
     caveat: str = ""
     images: bool = True
@@ -113,19 +109,17 @@ class Findings:
     def chosen_on(self) -> dict[str, list[str]]:
         """What was chosen on images and not fixed by an option, by the set that it was chosen on:
         {"validation": ["the epoch", ...]}."""
-        decision, options = self.decision, self.training.get("options", {})
-        point = decision.operating_point
+        rule, options = self.interpretation, self.training.get("options", {})
+        point = rule.operating_point
         while_training = {
             "the epoch": bool(self.best_epochs or self.training.get("best_epochs")),
-            "the limit of what is refused": self.refusal is not None,
-            "the limit of what is unfamiliar": self.unfamiliar is not None,
+            "the limit of what is refused": rule.refusal is not None,
+            "the limit of what is unfamiliar": rule.unfamiliar is not None,
         }
         while_deciding = {
-            "the temperature": decision.calibration.temperature != 1,
-            "the bias": decision.calibration.bias != 0
-            and options.get("calibration") != "temperature",
-            "the calibration of the causes": decision.cause_calibration
-            not in (None, Calibration()),
+            "the temperature": rule.calibration.temperature != 1,
+            "the bias": rule.calibration.bias != 0 and options.get("calibration") != "temperature",
+            "the calibration of the causes": rule.cause_calibration not in (None, Calibration()),
             "the threshold": not point.rule.startswith("fixed"),
             "the uncertain band": point.low < point.high,
         }
@@ -147,43 +141,35 @@ def measure(
     name: str,
     split: Split,
     outputs: Outputs,
-    decision: Decision,
-    refusal: Refusal | None,
-    unfamiliar: Unfamiliar | None,
+    interpretation: Interpretation,
     resamples: int,
     seed: int = 0,
 ) -> SetResult:
-    """Measure the network on one set of images.
+    """Measure the network on one set of images, by the rule that is served.
 
     Refused images count in the figures all the same: how often that happens stands beside them.
+
+    Args:
+        name: Of the set.
+        split: The images, N.
+        outputs: What the network says of them.
+        interpretation: What turns that into answers.
+        resamples: Bootstrap draws of patients.
+        seed: Of the draws.
     """
-    answers = answer(outputs.logits, split, decision)
+    answers = interpretation.answer(outputs.logits, outputs.features)
+    judged = Judged(
+        answers, interpretation.operating_point, split.labels, split.patients, split.causes
+    )
     return SetResult(
         name,
         split,
         outputs,
-        answers,
-        evaluate(answers, resamples, seed),
-        share_of_patients(refused_by(outputs, decision, refusal), split.patients, resamples, seed),
-        share_of_patients(unfamiliar_by(outputs, unfamiliar), split.patients, resamples, seed),
+        judged,
+        evaluate(judged, resamples, seed),
+        share_of_patients(answers.refused, split.patients, resamples, seed),
+        share_of_patients(answers.unfamiliar, split.patients, resamples, seed),
     )
-
-
-def refused_by(
-    outputs: Outputs, decision: Decision, refusal: Refusal | None
-) -> NDArray[np.bool_] | None:
-    """(N,) whether the network refuses each image as no chest X-ray; None without that head."""
-    if refusal is None or CHEST_XRAY_HEAD not in decision.heads:
-        return None
-    logit = outputs.logits[:, decision.heads.index(CHEST_XRAY_HEAD)]
-    return np.asarray(logit < refusal.minimum)
-
-
-def unfamiliar_by(outputs: Outputs, unfamiliar: Unfamiliar | None) -> NDArray[np.bool_] | None:
-    """(N,) whether each image's whitened features lie unusually far out; None without them."""
-    if unfamiliar is None or outputs.features is None:
-        return None
-    return np.asarray(np.sqrt((outputs.features**2).mean(axis=1)) > unfamiliar.maximum)
 
 
 def share_of_patients(
@@ -224,7 +210,7 @@ def check_heatmaps(
         resamples: Bootstrap draws of patients.
     """
     maps = result.outputs.activation_map
-    right = np.flatnonzero(result.answers.called() & (result.split.labels == 1))
+    right = np.flatnonzero(result.judged.answers.pneumonia & (result.split.labels == 1))
     if maps is None or not len(right):
         return None
     shares = central_share(maps[right])

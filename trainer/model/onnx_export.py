@@ -17,8 +17,8 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from shared.bundle.manifest import CHEST_XRAY_HEAD, PNEUMONIA_HEAD, VIRAL_HEAD, Calibration
+from shared.interpretation import calibrated
 from shared.preprocessing import INPUT_SIZE
-from trainer.decision.calibration import calibrated
 from trainer.errors import TrainerError
 from trainer.model.backend import load_keras
 from trainer.model.inference import predict, run_keras

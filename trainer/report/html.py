@@ -26,7 +26,7 @@ Picture = dict[str, Any]
 def render_report(findings: Findings) -> str:
     """The report as one HTML text without links to anything outside it."""
     shown = findings.results[0]
-    drawn = {r.name: r.answers for r in findings.results}
+    drawn = {r.name: r.judged for r in findings.results}
     return (
         environment()
         .get_template("report.html.j2")
@@ -46,12 +46,12 @@ def render_report(findings: Findings) -> str:
             sweeps=[
                 {
                     "name": r.name,
-                    "figure": _markup(plots.threshold_sweep(r.answers)),
-                    "rows": plots.sweep_rows(r.answers),
+                    "figure": _markup(plots.threshold_sweep(r.judged)),
+                    "rows": plots.sweep_rows(r.judged),
                 }
                 for r in findings.results[:2]
             ],
-            histogram=_markup(plots.probabilities(shown.answers)),
+            histogram=_markup(plots.probabilities(shown.judged)),
             confusions=[
                 {
                     "name": r.name,
@@ -102,8 +102,8 @@ def _samples(result: SetResult, count: int) -> list[Picture]:
 
 def _mistakes(result: SetResult, count: int) -> list[Picture]:
     """Wrong answers, the surest first: missed pneumonias, then false alarms."""
-    wrong = result.answers.called() != (result.split.labels == 1)
-    surest = np.argsort(-np.abs(result.answers.probability - result.answers.threshold))
+    wrong = result.judged.answers.pneumonia != (result.split.labels == 1)
+    surest = np.argsort(-np.abs(result.judged.probability - result.judged.point.threshold))
     chosen: list[int] = []
     for label in (1, 0):
         chosen += [int(i) for i in surest if wrong[i] and result.split.labels[i] == label][:count]
@@ -122,17 +122,17 @@ def _sanity(result: SetResult, findings: Findings) -> list[tuple[Picture, str]]:
 
 
 def _picture(result: SetResult, index: int) -> Picture:
-    split, answers = result.split, result.answers
+    split, answers = result.split, result.judged.answers
     maps = result.outputs.activation_map
     cause = {0: "bacterial", 1: "viral"}.get(int(split.causes[index]), "")
     return {
         "image": _data_uri(split.images[index]),
         "overlay": _data_uri(overlay(split.images[index], maps[index])) if maps is not None else "",
         "truth": f"{LABELS[int(split.labels[index])]}{f' ({cause})' if cause else ''}",
-        "label": LABELS[int(answers.called()[index])],
-        "right": bool(answers.called()[index]) == bool(split.labels[index]),
+        "label": LABELS[int(answers.pneumonia[index])],
+        "right": bool(answers.pneumonia[index]) == bool(split.labels[index]),
         "probability": float(answers.probability[index]),
-        "review": bool(answers.low <= answers.probability[index] < answers.high),
+        "review": bool(answers.uncertain[index]),
         "path": split.paths[index],
     }
 

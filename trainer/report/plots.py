@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from shared.labels import LABELS
-from trainer.evaluation.metrics import ECE_BINS, Answers
+from trainer.evaluation.metrics import ECE_BINS, Judged
 
 # Okabe and Ito's palette: told apart by colour-blind readers too.
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#777777"
@@ -62,15 +62,15 @@ def learning_curves(histories: Sequence[list[dict[str, float]]], best: Sequence[
     return _svg(figure)
 
 
-def roc_and_precision_recall(sets: dict[str, Answers]) -> str:
+def roc_and_precision_recall(sets: dict[str, Judged]) -> str:
     """ROC and precision-recall curves with the operating point as a dot."""
     figure, (roc, pr) = _axes(2)
-    for colour, (name, answers) in zip(COLOURS, sets.items(), strict=False):
-        thresholds = np.unique(np.concatenate([[0.0, 1.1], answers.probability]))
-        sensitivity, specificity, precision = _rates(answers, thresholds)
+    for colour, (name, judged) in zip(COLOURS, sets.items(), strict=False):
+        thresholds = np.unique(np.concatenate([[0.0, 1.1], judged.probability]))
+        sensitivity, specificity, precision = _rates(judged, thresholds)
         roc.step(1 - specificity, sensitivity, color=colour, label=name, where="post")
         pr.plot(sensitivity, precision, color=colour, label=name)
-        at = _rates(answers, np.array([answers.threshold]))
+        at = _rates(judged, np.array([judged.point.threshold]))
         roc.plot(1 - at[1], at[0], "o", color=colour)
         pr.plot(at[0], at[2], "o", color=colour)
     roc.plot([0, 1], [0, 1], color=GREY, linestyle=":")
@@ -105,48 +105,50 @@ def confusion(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> str:
     return _svg(figure)
 
 
-def reliability(sets: dict[str, Answers]) -> str:
+def reliability(sets: dict[str, Judged]) -> str:
     """Reliability diagram (Guo et al., ICML 2017): how often a probability is right; below, how
     many images have it."""
     figure, (axis, below) = _axes(2, height=3.4)
     edges = np.linspace(0, 1, ECE_BINS + 1)
     axis.plot([0, 1], [0, 1], color=GREY, linestyle=":")
-    for colour, (name, answers) in zip(COLOURS, sets.items(), strict=False):
-        bins = np.minimum((answers.probability * ECE_BINS).astype(int), ECE_BINS - 1)
+    for colour, (name, judged) in zip(COLOURS, sets.items(), strict=False):
+        bins = np.minimum((judged.probability * ECE_BINS).astype(int), ECE_BINS - 1)
         count = np.bincount(bins, minlength=ECE_BINS)
         filled = count > 0
-        mean = np.bincount(bins, answers.probability, ECE_BINS)[filled] / count[filled]
-        rate = np.bincount(bins, answers.labels, ECE_BINS)[filled] / count[filled]
+        mean = np.bincount(bins, judged.probability, ECE_BINS)[filled] / count[filled]
+        rate = np.bincount(bins, judged.labels, ECE_BINS)[filled] / count[filled]
         axis.plot(mean, rate, "o-", color=colour, label=name, markersize=4)
-        below.hist(answers.probability, edges.tolist(), histtype="step", color=colour, density=True)
+        below.hist(judged.probability, edges.tolist(), histtype="step", color=colour, density=True)
     axis.set(xlabel="probability", ylabel="share that is pneumonia", title="Reliability")
     below.set(xlabel="probability", ylabel="density of images", title="How often it is given")
     axis.legend()
     return _svg(figure)
 
 
-def threshold_sweep(answers: Answers) -> str:
+def threshold_sweep(judged: Judged) -> str:
     """Sensitivity, specificity and accuracy at every threshold; the uncertain band is shaded."""
     figure, (axis,) = _axes(1, width=7.6, height=3.6)
     thresholds = np.linspace(0, 1, 401)
-    sensitivity, specificity, _ = _rates(answers, thresholds)
-    prevalence = float(answers.labels.mean())
+    sensitivity, specificity, _ = _rates(judged, thresholds)
+    prevalence = float(judged.labels.mean())
     accuracy = prevalence * sensitivity + (1 - prevalence) * specificity
     axis.plot(thresholds, sensitivity, color=RED, label="sensitivity")
     axis.plot(thresholds, specificity, color=BLUE, label="specificity")
     axis.plot(thresholds, accuracy, color=GREEN, label="accuracy")
-    axis.axvline(answers.threshold, color="black", linestyle="--", label="threshold")
-    axis.axvspan(answers.low, answers.high, color=GREY, alpha=0.15, label="uncertain band")
+    axis.axvline(judged.point.threshold, color="black", linestyle="--", label="threshold")
+    axis.axvspan(
+        judged.point.low, judged.point.high, color=GREY, alpha=0.15, label="uncertain band"
+    )
     lowest = min(float(sensitivity[20:-20].min()), float(specificity[20:-20].min()))
     axis.set(xlabel="threshold", ylim=(max(0.0, lowest - 0.05), 1.01), xlim=(0, 1))
     figure.legend(loc="outside upper center", ncols=5, frameon=False)
     return _svg(figure)
 
 
-def sweep_rows(answers: Answers) -> list[dict[str, float]]:
+def sweep_rows(judged: Judged) -> list[dict[str, float]]:
     """The sweep as a table: at each threshold the sensitivity, specificity and precision."""
-    thresholds = np.unique(np.append(np.arange(0.1, 0.95, 0.1).round(1), answers.threshold))
-    sensitivity, specificity, precision = _rates(answers, thresholds)
+    thresholds = np.unique(np.append(np.arange(0.1, 0.95, 0.1).round(1), judged.point.threshold))
+    sensitivity, specificity, precision = _rates(judged, thresholds)
     rows = zip(thresholds, sensitivity, specificity, precision, strict=True)
     return [
         {"threshold": t, "sensitivity": se, "specificity": sp, "precision": pr}
@@ -154,30 +156,30 @@ def sweep_rows(answers: Answers) -> list[dict[str, float]]:
     ]
 
 
-def probabilities(answers: Answers) -> str:
+def probabilities(judged: Judged) -> str:
     """Histogram of the probabilities of each class, counts on a log scale."""
     figure, (axis,) = _axes(1, width=7.6, height=2.8)
     edges = np.linspace(0, 1, 41)
     for index, (label, colour) in enumerate(zip(LABELS, (BLUE, RED), strict=True)):
         axis.hist(
-            answers.probability[answers.labels == index],
+            judged.probability[judged.labels == index],
             edges.tolist(),
             color=colour,
             alpha=0.55,
             label=label,
         )
-    axis.axvline(answers.threshold, color="black", linestyle="--")
+    axis.axvline(judged.point.threshold, color="black", linestyle="--")
     axis.set(xlabel="probability of pneumonia", ylabel="images", yscale="log", xlim=(0, 1))
     axis.legend()
     return _svg(figure)
 
 
 def _rates(
-    answers: Answers, thresholds: NDArray[np.float64]
+    judged: Judged, thresholds: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Sensitivity, specificity and precision at each threshold (precision 1 without an alarm)."""
-    sick = np.sort(answers.probability[answers.labels == 1])
-    well = np.sort(answers.probability[answers.labels == 0])
+    sick = np.sort(judged.probability[judged.labels == 1])
+    well = np.sort(judged.probability[judged.labels == 0])
     found = len(sick) - np.searchsorted(sick, thresholds)
     alarms = len(well) - np.searchsorted(well, thresholds)
     precision = np.where(found + alarms > 0, found / np.maximum(found + alarms, 1), 1.0)

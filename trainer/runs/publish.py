@@ -19,16 +19,16 @@ from trainer.model.onnx_export import heads_of, named_outputs
 from trainer.report.html import render_report
 from trainer.report.model_card import render_model_card
 from trainer.runs.provenance import versions
+from trainer.runs.request import Fitted, Request
 from trainer.runs.run_folder import RunFolder, write_atomically
 
 if TYPE_CHECKING:
-    from trainer.commands.fit import Fitted, Request
     from trainer.data.preparation import Prepared
 
 _SHOWN = ("accuracy", "recall", "specificity", "precision", "f1", "roc_auc", "ece")
 
 
-def conclude(request: "Request", prepared: "Prepared", fitted: "Fitted", run: RunFolder) -> Path:
+def conclude(request: Request, prepared: "Prepared", fitted: Fitted, run: RunFolder) -> Path:
     """Decide on validation, measure, write the report and the card, and publish.
 
     Returns:
@@ -47,17 +47,21 @@ def conclude(request: "Request", prepared: "Prepared", fitted: "Fitted", run: Ru
         if name != "train"
     }
     splits = prepared.splits
-    decision = decide(
-        outputs["validation"].logits, heads, splits["validation"], options, splits["train"]
+    interpretation = decide(
+        outputs["validation"].logits,
+        heads,
+        splits["validation"],
+        options,
+        splits["train"],
+        refusal,
+        unfamiliar,
     )
     results = [
         measure(
             name,
             prepared.splits[name],
             outputs[name],
-            decision,
-            refusal,
-            unfamiliar,
+            interpretation,
             options.resamples,
             options.seed,
         )
@@ -66,15 +70,13 @@ def conclude(request: "Request", prepared: "Prepared", fitted: "Fitted", run: Ru
     ]
     others, not_chest = measure_others(
         fitted.onnx,
-        decision,
-        refusal,
-        unfamiliar,
+        interpretation,
         request.external,
         request.not_chest,
         options.resamples,
     )
     findings = Findings(
-        decision=decision,
+        interpretation=interpretation,
         results=results + others,
         training=training_record(request, prepared.holdout, record, run.state["revisions"]),
         cost={
@@ -94,8 +96,6 @@ def conclude(request: "Request", prepared: "Prepared", fitted: "Fitted", run: Ru
             options.seed,
         ),
         heatmaps=check_heatmaps(results[0], fitted.model, 4, options.seed, options.resamples),
-        refusal=refusal,
-        unfamiliar=unfamiliar,
         not_chest=not_chest,
         caveat=options.caveat,
         images=options.report_images,
@@ -124,15 +124,15 @@ def conclude(request: "Request", prepared: "Prepared", fitted: "Fitted", run: Ru
 
 def draft_of(findings: Findings, heads: tuple[str, ...], heatmap: bool) -> Draft:
     """The manifest before it is published, with the figures of the first result, if any."""
-    decision = findings.decision
+    rule = findings.interpretation
     first = findings.results[0] if findings.results else None
     return Draft(
         heads=heads,
-        calibration=decision.calibration,
-        cause_calibration=decision.cause_calibration,
-        operating_point=decision.operating_point,
-        refusal=findings.refusal,
-        unfamiliar=findings.unfamiliar,
+        calibration=rule.calibration,
+        cause_calibration=rule.cause_calibration,
+        operating_point=rule.operating_point,
+        refusal=rule.refusal,
+        unfamiliar=rule.unfamiliar,
         heatmap=heatmap,
         data=findings.data,
         metrics={
@@ -152,7 +152,7 @@ def draft_of(findings: Findings, heads: tuple[str, ...], heatmap: bool) -> Draft
 
 
 def training_record(
-    request: "Request", holdout: str, record: dict[str, Any], revisions: list[str]
+    request: Request, holdout: str, record: dict[str, Any], revisions: list[str]
 ) -> dict[str, Any]:
     """Everything a run depends on, for the manifest: no path and nothing of this machine's name."""
     return {

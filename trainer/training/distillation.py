@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,29 +17,9 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from shared.bundle.manifest import PNEUMONIA_HEAD, VIRAL_HEAD
-from trainer.commands.evaluate import open_model
-from trainer.errors import TrainerError
+from shared.bundle.store import Bundle
 
 Floats = NDArray[np.float32]
-
-
-def find_teacher(path: Path) -> Path:
-    """The folder of a bundle that can teach.
-
-    Args:
-        path: The bundle, or a models folder; its current bundle is taken.
-
-    Raises:
-        TrainerError: It is no bundle, or does not tell both pneumonia and its cause.
-    """
-    bundle = open_model(path)
-    heads = bundle.manifest.heads
-    if not {PNEUMONIA_HEAD, VIRAL_HEAD} <= set(heads):
-        raise TrainerError(
-            f"{path} cannot teach: its network answers {', '.join(heads)}; a teacher answers "
-            f"{PNEUMONIA_HEAD} and {VIRAL_HEAD}. Leave it out."
-        )
-    return bundle.path
 
 
 class Teachers:
@@ -52,14 +31,11 @@ class Teachers:
             where that is unknown.
     """
 
-    def __init__(self, bundles: Sequence[Path]) -> None:
-        """Open them.
+    def __init__(self, bundles: Sequence[Bundle]) -> None:
+        """Load their networks.
 
         Args:
-            bundles: From `find_teacher`; at least one.
-
-        Raises:
-            TrainerError: One cannot be opened any more.
+            bundles: With the heads `pneumonia` and `viral`; at least one.
         """
         self.digests: list[str] = []
         self.held_out: list[str | None] = []
@@ -67,8 +43,7 @@ class Teachers:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = 1  # the training step needs the other cores
-        for path in bundles:
-            bundle = open_model(path)
+        for bundle in bundles:
             heads, onnx = bundle.manifest.heads, bundle.file("model.onnx").read_bytes()
             session = onnxruntime.InferenceSession(
                 onnx, options, providers=["CPUExecutionProvider"]

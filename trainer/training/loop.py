@@ -26,10 +26,11 @@ from scipy.special import expit
 from sklearn.metrics import log_loss, roc_auc_score
 from tqdm import tqdm
 
+from shared.interpretation import calibrated
 from trainer.config.recipe import Recipe
 from trainer.console import duration
 from trainer.data.dataset import Split
-from trainer.decision.calibration import calibrated, fit_calibration
+from trainer.decision.calibration import fit_calibration
 from trainer.errors import TrainerError
 from trainer.model.fused_batchnorm import fast_normalisation
 from trainer.model.inference import run_keras

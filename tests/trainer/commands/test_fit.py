@@ -17,12 +17,12 @@ import yaml
 from PIL import Image
 
 from shared.bundle.store import Bundle, current, open_bundle
+from shared.interpretation import calibrated
 from tests.trainer.conftest import EPOCHS, ROOT, TINY, TinyRun, command, trainer
 from trainer.config.options import Options
 from trainer.data.dataset import find_dataset
 from trainer.data.loading import load_split
 from trainer.data.preparation import prepare
-from trainer.decision.calibration import calibrated
 from trainer.model.inference import predict
 
 

@@ -5,9 +5,10 @@ import pytest
 from numpy.typing import NDArray
 
 from shared.bundle.manifest import Calibration
+from shared.interpretation import calibrated
 from trainer.config.options import Options
 from trainer.data.dataset import Split
-from trainer.decision.calibration import calibrated, fit_calibration
+from trainer.decision.calibration import fit_calibration
 from trainer.decision.decision import decide
 from trainer.evaluation.metrics import expected_calibration_error
 

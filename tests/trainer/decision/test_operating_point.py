@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from trainer.decision.operating_point import choose_operating_point, parse_rule
+from trainer.config.threshold_rules import parse_rule
+from trainer.decision.operating_point import choose_operating_point
 
 
 @pytest.fixture(scope="module")

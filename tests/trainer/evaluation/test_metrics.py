@@ -2,13 +2,38 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sklearn import metrics
 
+from shared.bundle.manifest import OperatingPoint
+from shared.interpretation import Answers
 from trainer.bootstrap import intervals, patient_weights, wilson
-from trainer.evaluation.metrics import Answers, area_under_roc, evaluate, expected_calibration_error
+from trainer.evaluation.metrics import Judged, area_under_roc, evaluate, expected_calibration_error
 
 
-def make_answers(count: int = 400, seed: int = 0, threshold: float = 0.4) -> Answers:
+def judge(
+    probability: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    patients: list[str],
+    point: tuple[float, float, float],
+    viral: NDArray[np.float64] | None = None,
+    causes: NDArray[np.int64] | None = None,
+) -> Judged:
+    """What the rule says at these probabilities: threshold, and start and end of its band."""
+    threshold, low, high = point
+    answers = Answers(
+        probability,
+        probability >= threshold,
+        viral,
+        (probability >= low) & (probability < high),
+        None,
+        None,
+    )
+    rule = OperatingPoint(threshold=threshold, rule="", low=low, high=high)
+    return Judged(answers, rule, labels, patients, causes)
+
+
+def make_judged(count: int = 400, seed: int = 0, threshold: float = 0.4) -> Judged:
     rng = np.random.default_rng(seed)
     labels = (rng.random(count) < 0.6).astype(np.int64)
     logit = rng.normal(size=count) + 1.5 * (2 * labels - 1)
@@ -18,20 +43,21 @@ def make_answers(count: int = 400, seed: int = 0, threshold: float = 0.4) -> Ans
         0.5 + 0.4 * (causes == 1) - 0.3 * (causes == 0) + rng.normal(0, 0.3, count), 0, 1
     )
     patients = [f"p{i // 2}" for i in range(count)]
-    return Answers(probability, labels, patients, threshold, 0.2, 0.7, viral, causes)
+    return judge(probability, labels, patients, (threshold, 0.2, 0.7), viral, causes)
 
 
 def test_figures_equal_those_of_scikit_learn() -> None:
-    answers = make_answers()
-    found = {name: m.value for name, m in evaluate(answers, resamples=10).metrics.items()}
-    y, p = answers.labels, answers.probability
+    judged = make_judged()
+    found = {name: m.value for name, m in evaluate(judged, resamples=10).metrics.items()}
+    y, p = judged.labels, judged.probability
     called = (p >= 0.4).astype(int)
-    known = (y == 0) | (answers.causes >= 0)  # type: ignore[operator]
-    assert answers.viral is not None
-    assert answers.causes is not None
-    three = np.where(called == 1, np.where(answers.viral >= 0.5, 2, 1), 0)
-    truth = np.where(y == 1, answers.causes + 1, 0)
-    cause = answers.causes >= 0
+    viral = judged.answers.viral_share
+    assert viral is not None
+    assert judged.causes is not None
+    known = (y == 0) | (judged.causes >= 0)
+    three = np.where(called == 1, np.where(viral >= 0.5, 2, 1), 0)
+    truth = np.where(y == 1, judged.causes + 1, 0)
+    cause = judged.causes >= 0
     expected = {
         "accuracy": metrics.accuracy_score(y, called),
         "recall": metrics.recall_score(y, called),
@@ -43,7 +69,7 @@ def test_figures_equal_those_of_scikit_learn() -> None:
         "average_precision": metrics.average_precision_score(y, p),
         "brier": metrics.brier_score_loss(y, p),
         "three_class_accuracy": metrics.accuracy_score(truth[known], three[known]),
-        "cause_auc": metrics.roc_auc_score(answers.causes[cause], answers.viral[cause]),
+        "cause_auc": metrics.roc_auc_score(judged.causes[cause], viral[cause]),
         "reviewed": np.mean((p >= 0.2) & (p < 0.7)),
     }
     for name, value in expected.items():
@@ -51,25 +77,23 @@ def test_figures_equal_those_of_scikit_learn() -> None:
 
 
 def test_confusion_matrices_have_the_truth_in_rows() -> None:
-    answers = Answers(
+    judged = judge(
         probability=np.array([0.1, 0.9, 0.9, 0.9, 0.1]),
         labels=np.array([0, 0, 1, 1, 1]),
         patients=list("abcde"),
-        threshold=0.5,
-        low=0.4,
-        high=0.6,
+        point=(0.5, 0.4, 0.6),
         viral=np.array([0.0, 0.9, 0.1, 0.9, 0.9]),
         causes=np.array([-1, -1, 0, 1, -1]),
     )
-    found = evaluate(answers, resamples=10)
+    found = evaluate(judged, resamples=10)
     assert found.confusion == [[1, 1], [1, 2]]
     assert found.confusion_three == [[1, 0, 1], [0, 1, 0], [0, 0, 1]]
     assert (found.images, found.patients) == (5, 5)
 
 
 def test_without_causes_nothing_is_said_of_them() -> None:
-    answers = make_answers()
-    plain = Answers(answers.probability, answers.labels, answers.patients, 0.5, 0.4, 0.6)
+    judged = make_judged()
+    plain = judge(judged.probability, judged.labels, judged.patients, (0.5, 0.4, 0.6))
     found = evaluate(plain, resamples=10)
     assert found.confusion_three is None
     assert "three_class_accuracy" not in found.metrics
@@ -84,11 +108,11 @@ def test_calibration_error_by_hand() -> None:
 
 
 def test_weighted_area_equals_repeated_images() -> None:
-    answers = make_answers(60)
+    judged = make_judged(60)
     weight = np.random.default_rng(1).integers(0, 4, 60).astype(float)
     repeated = np.repeat(np.arange(60), weight.astype(int))
-    assert area_under_roc(answers.probability, answers.labels, weight) == pytest.approx(
-        metrics.roc_auc_score(answers.labels[repeated], answers.probability[repeated])
+    assert area_under_roc(judged.probability, judged.labels, weight) == pytest.approx(
+        metrics.roc_auc_score(judged.labels[repeated], judged.probability[repeated])
     )
 
 
@@ -128,8 +152,8 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
 
 
 def test_undefined_figures_are_left_out() -> None:
-    answers = Answers(np.array([0.2, 0.3]), np.array([0, 0]), ["a", "b"], 0.5, 0.4, 0.6)
-    found = evaluate(answers, resamples=5).metrics
+    judged = judge(np.array([0.2, 0.3]), np.array([0, 0]), ["a", "b"], (0.5, 0.4, 0.6))
+    found = evaluate(judged, resamples=5).metrics
     assert "recall" not in found
     assert "roc_auc" not in found
     assert found["specificity"] == wilson(2, 2)
@@ -139,8 +163,8 @@ def test_perfect_figures_are_not_certain() -> None:
     """16 images of 12 patients, all answered rightly; a few more might not be."""
     labels = np.repeat([0, 1], 8)
     patients = [f"{i // 2 if i < 8 else i}" for i in range(16)]
-    answers = Answers(np.where(labels, 0.9, 0.1), labels, patients, 0.5, 0.4, 0.6)
-    found = evaluate(answers, resamples=50).metrics
+    judged = judge(np.where(labels, 0.9, 0.1), labels, patients, (0.5, 0.4, 0.6))
+    found = evaluate(judged, resamples=50).metrics
     assert found["accuracy"] == wilson(12, 12)
     assert found["recall"] == wilson(8, 8)
     assert found["roc_auc"] == found["specificity"] == wilson(4, 4)

@@ -7,11 +7,11 @@ import pytest
 import yaml
 
 from shared.bundle.manifest import Calibration, Data, OperatingPoint, Refusal, Unfamiliar
+from shared.interpretation import Interpretation
 from tests.phantoms import chest_phantom
 from trainer.bootstrap import Interval, wilson
 from trainer.data.audit import audit, data_record, fingerprint
 from trainer.data.dataset import Broken, Split
-from trainer.decision.decision import Decision
 from trainer.evaluation.results import (
     Findings,
     HeatmapCheck,
@@ -49,18 +49,15 @@ def findings(split: Split) -> Findings:
     logits = np.stack([pneumonia, rng.normal(size=8), np.full(8, 4.0)], axis=1).astype(np.float32)
     maps = rng.normal(size=(8, 7, 7)).astype(np.float32)
     outputs = Outputs(logits, maps, rng.normal(size=(8, 5)).astype(np.float32))
-    decision = Decision(
+    interpretation = Interpretation(
         ("pneumonia", "viral", "chest_xray"),
+        OperatingPoint(threshold=0.4, rule="cost=2", low=0.3, high=0.6),
         Calibration(temperature=1.2, bias=0.1),
         Calibration(),
-        OperatingPoint(threshold=0.4, rule="cost=2", low=0.3, high=0.6),
+        Refusal(minimum=0.0, rule="refuses few"),
+        Unfamiliar(maximum=3.0, rule="flags few"),
     )
-    refusal = Refusal(minimum=0.0, rule="refuses few")
-    unfamiliar = Unfamiliar(maximum=3.0, rule="flags few")
-    results = [
-        measure(name, split, outputs, decision, refusal, unfamiliar, 20)
-        for name in ("test", "validation")
-    ]
+    results = [measure(name, split, outputs, interpretation, 20) for name in ("test", "validation")]
     history = [
         {
             "epoch": e,
@@ -75,7 +72,7 @@ def findings(split: Split) -> Findings:
     found = check_heatmaps(results[0], None, 2, 0)
     assert found is not None
     return Findings(
-        decision=decision,
+        interpretation=interpretation,
         results=results,
         training={"recipe": {"epochs": 2}, "seconds": 3},
         cost={"parameters": 1000, "multiply_adds": 2_000_000, "onnx_bytes": 3_000_000},
@@ -84,8 +81,6 @@ def findings(split: Split) -> Findings:
         best_epochs=[2, 1],
         members=member_figures([pneumonia.tolist(), (-pneumonia).tolist()], outputs, split, 20, 0),
         heatmaps=HeatmapCheck(found.central, Interval(0.05, 0.01, 0.12), [3, 4], maps[:2]),
-        refusal=refusal,
-        unfamiliar=unfamiliar,
         not_chest={"photos": wilson(2, 3)},
         samples=2,
     )
@@ -106,7 +101,7 @@ def test_everything_is_shown(findings: Findings) -> None:
         "validation, calibrated",
     ):
         assert part in text, part
-    wrong = findings.results[0].answers.called() != (findings.results[0].split.labels == 1)
+    wrong = findings.results[0].judged.answers.pneumonia != (findings.results[0].split.labels == 1)
     assert wrong.sum() == 2  # one missed, one false alarm: each with two pictures below
     # Samples 4, mistakes 2, shuffled 2: each is a pair of pictures.
     assert text.count("<img ") == 2 * (4 + 2 + 2)
@@ -134,15 +129,12 @@ def test_no_pictures_and_no_names_where_none_are_wanted(findings: Findings) -> N
 
 
 def test_the_least_that_can_be_found(findings: Findings, split: Split) -> None:
-    decision = Decision(
-        ("pneumonia",),
-        Calibration(),
-        None,
-        OperatingPoint(threshold=0.5, rule="fixed=0.5", low=0.5, high=0.5),
+    interpretation = Interpretation(
+        ("pneumonia",), OperatingPoint(threshold=0.5, rule="fixed=0.5", low=0.5, high=0.5)
     )
     logits = findings.results[0].outputs.logits[:, :1]
-    result = measure("test", split, Outputs(logits), decision, None, None, 5)
-    least = Findings(decision=decision, results=[result])
+    result = measure("test", split, Outputs(logits), interpretation, 5)
+    least = Findings(interpretation=interpretation, results=[result])
     assert "heatmaps" not in render_report(least)
     card = render_model_card(least)
     assert "nothing stops them" in card
@@ -172,9 +164,9 @@ def test_what_was_chosen_on_images_is_said_with_their_name(findings: Findings) -
         assert part in text.split("Chosen on validation: ")[1][:200]
         assert part in card.split("Chosen on validation alone: ")[1][:200]
     point = OperatingPoint(threshold=0.4, rule="fixed=0.4", low=0.3, high=0.6)
-    decision = dataclasses.replace(findings.decision, operating_point=point)
+    rule = dataclasses.replace(findings.interpretation, operating_point=point, refusal=None)
     training = {"options": {"calibration": "temperature"}, "calibrated_on": "val"}
-    fixed = dataclasses.replace(findings, decision=decision, training=training, refusal=None)
+    fixed = dataclasses.replace(findings, interpretation=rule, training=training)
     assert fixed.chosen_on == {
         "validation": ["the epoch", "the limit of what is unfamiliar"],
         "val": ["the temperature", "the uncertain band"],

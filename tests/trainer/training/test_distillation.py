@@ -15,8 +15,9 @@ from tests.trainer.conftest import trainer
 from trainer.config.recipe import Recipe
 from trainer.data.dataset import Split
 from trainer.errors import TrainerError
+from trainer.runs.bundles import find_teacher, open_model
 from trainer.training.batches import TrainingBatches
-from trainer.training.distillation import Teachers, find_teacher
+from trainer.training.distillation import Teachers
 
 RECIPE = Recipe(batch_size=8, mixup=1, label_smoothing=0.1)
 
@@ -39,8 +40,8 @@ def test_teachers_average_their_logits(tmp_path: Path) -> None:
     first, second = bundle(tmp_path / "a", 12), bundle(tmp_path / "b", 4)
     images = np.random.default_rng(0).random((3, 224, 224, 1), np.float32)
     images[:, 112:] += 0.5
-    alone = [Teachers([path])(images) for path in (first, second)]
-    together = Teachers([first, tmp_path / "b"])
+    alone = [Teachers([open_model(path)])(images) for path in (first, second)]
+    together = Teachers([open_model(first), open_model(tmp_path / "b")])
     assert together(images).shape == (3, 2)
     assert_allclose(together(images), expit(logit(alone).mean(axis=0)), rtol=1e-4)
     assert not np.allclose(alone[0], alone[1])
@@ -48,14 +49,14 @@ def test_teachers_average_their_logits(tmp_path: Path) -> None:
 
 
 def test_targets_are_what_the_teachers_say_of_the_very_views(tmp_path: Path, split: Split) -> None:
-    teachers = Teachers([bundle(tmp_path, 12)])
+    teachers = Teachers([open_model(bundle(tmp_path, 12))])
     images, (pneumonia, viral), _ = TrainingBatches(split, RECIPE, 0, teachers)[0]
     assert_allclose(np.hstack([pneumonia, viral]), teachers(images), rtol=1e-5)
     assert pneumonia.dtype == viral.dtype == np.float32
 
 
 def test_labels_are_the_rest_of_the_targets(tmp_path: Path, split: Split) -> None:
-    teachers = Teachers([bundle(tmp_path, 12)])
+    teachers = Teachers([open_model(bundle(tmp_path, 12))])
     _, (labels, _), _ = TrainingBatches(split, RECIPE, 0)[0]
     images, (mixed, _), _ = TrainingBatches(split, replace(RECIPE, teaching=0.25), 0, teachers)[0]
     assert_allclose(mixed, 0.75 * labels + 0.25 * teachers(images)[:, :1], rtol=1e-5)
@@ -91,7 +92,8 @@ def test_a_share_of_teaching_needs_a_teacher(tmp_path: Path) -> None:
 
 def test_a_teacher_that_held_out_others_is_marked(tmp_path: Path) -> None:
     known = tiny_draft().model_copy(update={"data": Data(held_out="a" * 64)})
-    teachers = Teachers([publish_tiny(tmp_path / "a", known), bundle(tmp_path / "b", 12)])
+    published = publish_tiny(tmp_path / "a", known), bundle(tmp_path / "b", 12)
+    teachers = Teachers([open_model(path) for path in published])
     for held_out, alike in (("a" * 64, True), ("b" * 64, False), (None, False)):
         found = [teacher["held_out_alike"] for teacher in teachers.record(held_out)]
         assert found == [alike, False]

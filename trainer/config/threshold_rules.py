@@ -1,0 +1,35 @@
+"""The rules by which the decision threshold may be chosen, as an option names them."""
+
+_RULES: dict[str, tuple[float | None, str]] = {
+    "sensitivity": (0.97, "the highest threshold with at least this (median of resamples)"),
+    "specificity": (0.90, "the lowest threshold with at least this (median of resamples)"),
+    "cost": (2.0, "least cost, a missed pneumonia costing so many false alarms"),
+    "balanced": (None, "most of sensitivity + specificity (Youden, Cancer 1950)"),
+    "equal": (None, "sensitivity equals specificity"),
+    "accuracy": (None, "most right answers"),
+    "fixed": (0.5, "this probability"),
+}
+RULES_HELP = "; ".join(
+    f"{name}{'' if value is None else f'={value:g}'}: {text}"
+    for name, (value, text) in _RULES.items()
+)
+
+
+def parse_rule(text: str) -> tuple[str, float | None]:
+    """Read a rule such as "balanced" or "sensitivity=0.97".
+
+    Raises:
+        ValueError: An unknown rule, or a value outside its range.
+    """
+    name, _, value = text.partition("=")
+    if name not in _RULES or (value and _RULES[name][0] is None):
+        raise ValueError(f"unknown rule {text!r}; rules are {RULES_HELP}")
+    try:
+        number = float(value) if value else _RULES[name][0]
+    except ValueError:
+        raise ValueError(f"{text!r}: {value!r} is not a number, as in {name}=0.9") from None
+    if number is not None and not (number > 0 and (name == "cost" or number < 1)):
+        raise ValueError(
+            f"{text!r}: the value must be above 0{'' if name == 'cost' else ', below 1'}"
+        )
+    return name, number
