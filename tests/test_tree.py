@@ -198,7 +198,7 @@ def test_constraints_cover_what_is_required_and_agree() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     needed = {"service": project["dependencies"]}
-    needed["trainer"] = needed["service"] + extras["trainer"] + extras["tensorflow"]
+    needed["trainer"] = needed["service"] + extras["trainer"] + extras["fitting"]
     needed["dev"] = needed["trainer"] + extras["dev"]
     pinned = {}
     for name, requirements in needed.items():

@@ -25,7 +25,7 @@ class Ready(BaseModel):
     )
     complaint: str | None = Field(
         description="why the model that was asked for is not the one that is served, "
-        "or that the folder to ask in does not exist",
+        "or what the models folder holds that asks for none",
         examples=[None],
     )
 

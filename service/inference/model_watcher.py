@@ -14,14 +14,13 @@ from time import monotonic
 from typing import Final
 
 from service.inference.loaded_model import ServedModel, load_bundle
+from service.inference.models_folder import Asked, asked_for
 from service.runtime.malloc import return_free_memory
-from shared.bundle.store import MANIFEST_NAME, BundleInvalid, current
+from shared.bundle.store import MANIFEST_NAME, BundleInvalid
 
 log = logging.getLogger(__name__)
 
 DEFAULT_BUNDLE = Path(__file__).resolve().parents[2] / "models" / "default"
-
-NO_FOLDER: Final = "the folder of XRAY_MODELS does not exist"
 
 RETRY_SECONDS: Final = 60.0
 """A model that could not be read is tried again so much later: disks and networks recover."""
@@ -34,8 +33,8 @@ class Engine:
         model: What is served, or None as long as nothing could be loaded.
         swaps: How often a model was taken up in place of another.
         refused: How often a model was refused.
-        complaint: Why the model that was asked for is not the one that is served, or that there is
-            no folder to ask in; else None.
+        complaint: Why the model that was asked for is not the one that is served, or what the
+            folder holds that asks for none; else None.
     """
 
     def __init__(self, models: Path, default: Path = DEFAULT_BUNDLE) -> None:
@@ -62,48 +61,35 @@ class Engine:
 
         There is if something changed since last time, or if what is there could not be read then.
         """
-        asked_for: Path | None = None
+        asked = Asked()
         wrong: Exception | None = None
-        missing = False
         try:
-            asked_for = self._asked_for()
-            missing = asked_for is None and not self._models.is_dir()
+            asked = asked_for(self._models, self._default)
         except (BundleInvalid, OSError) as failure:
             wrong = failure.with_traceback(None)
-        seen = missing, str(wrong), self._files(asked_for)
+        seen = str(wrong), asked.complaint, self._files(asked.bundle)
         if seen == self._seen and monotonic() < self._again_at:
             return
         self._seen = seen
         self._again_at = math.inf
-        complaint = None
-        if missing:  # a wrong setting, or a volume that is yet to come
-            complaint = NO_FOLDER
-            log.warning("no models folder", extra={"folder": str(self._models)})
+        complaint = asked.complaint
+        if complaint is not None:  # a wrong setting, say, or a volume that is yet to come
+            facts = {"reason": complaint, "folder": str(self._models)}
+            log.warning("models folder asks for no bundle", extra=facts)
         try:
             if wrong is not None:
                 raise wrong
-            if asked_for is not None:
-                self._take_up(_load(asked_for))
+            if asked.bundle is not None:
+                self._take_up(load_bundle(asked.bundle))
         except Exception as refusal:  # noqa: BLE001 - a damaged model raises anything
             complaint = self._refuse(refusal)
         self.complaint = complaint
         if self.model is None:
-            self._fall_back(asked_for)
+            self._fall_back(asked.bundle, wanted=wrong is not None or asked.bundle is not None)
 
-    def _asked_for(self) -> Path | None:
-        """What the models folder asks for: the bundle in `current`, or else the newest `.h5`.
-
-        Raises:
-            BundleInvalid: `current` names something outside the folder.
-        """
-        bundle = current(self._models)
-        if bundle is not None:
-            return bundle
-        return max(self._models.glob("*.h5"), key=lambda path: path.stat().st_mtime, default=None)
-
-    def _files(self, asked_for: Path | None) -> object:
+    def _files(self, bundle: Path | None) -> object:
         """Changes when a file of the models that come into question does: opening checks each."""
-        models = [self._default] if asked_for is None else [self._default, asked_for]
+        models = [self._default] if bundle is None else [self._default, bundle]
         try:
             return [
                 (path, _stamp(path))
@@ -130,35 +116,30 @@ class Engine:
             self._again_at = monotonic() + RETRY_SECONDS
         return reason
 
-    def _fall_back(self, refused: Path | None) -> None:
-        """At start, with nothing usable asked for: the newest good bundle, or the shipped one."""
-        for path in self._others():
+    def _fall_back(self, refused: Path | None, wanted: bool) -> None:
+        """At start, with nothing usable asked for: the newest good bundle, or the shipped one.
+
+        Args:
+            refused: What was asked for and cannot be served.
+            wanted: Whether the folder asks for anything; where it does not, it is left alone.
+        """
+        for path in self._others(wanted):
             if path == refused:
                 continue
             try:
-                self._take_up(_load(path))
+                self._take_up(load_bundle(path))
             except Exception as refusal:  # noqa: BLE001 - a damaged model raises anything
                 reason = self._refuse(refusal)
                 self.complaint = self.complaint or reason
             else:
                 return
 
-    def _others(self) -> Iterator[Path]:
-        if self.complaint is not None:
+    def _others(self, wanted: bool) -> Iterator[Path]:
+        if wanted:
             manifests = self._models.glob(f"[!.]*/{MANIFEST_NAME}")
             bundles = {path.parent for path in manifests} - {self._default}
             yield from sorted(bundles, key=lambda path: path.name, reverse=True)
         yield self._default
-
-
-def _load(path: Path) -> ServedModel:
-    if path.suffix == ".h5":
-        from service.inference.keras_network import (
-            load_keras_model,  # TensorFlow may not be installed
-        )
-
-        return load_keras_model(path)
-    return load_bundle(path)
 
 
 def _stamp(path: Path) -> tuple[int, int, int, int] | None:

@@ -15,6 +15,7 @@ import pytest
 from service.inference import loaded_model, model_watcher
 from service.inference.loaded_model import ServedModel, load_bundle
 from service.inference.model_watcher import Engine
+from service.inference.models_folder import NO_FOLDER
 from service.inference.onnx_network import OnnxNetwork
 from shared.bundle.manifest import Draft
 from shared.bundle.store import BundleInvalid, open_bundle, publish
@@ -272,8 +273,10 @@ def test_a_missing_models_folder_is_complained_of_until_it_comes(
     for _ in range(3):
         engine.look()
     shipped = version(engine)
-    assert (engine.complaint, engine.refused) == (model_watcher.NO_FOLDER, 0)
-    assert logged(log, event="no models folder", level="warning")["folder"] == str(later)
+    assert (engine.complaint, engine.refused) == (NO_FOLDER, 0)
+    assert logged(log, event="models folder asks for no bundle", level="warning")["folder"] == str(
+        later
+    )
     later.mkdir()
     engine.look()
     assert (engine.complaint, version(engine)) == (None, shipped)
@@ -286,7 +289,7 @@ def test_a_models_folder_that_goes_away_takes_no_model_away(models: Path, engine
     before = version(engine)
     away = models.rename(models.with_name("away"))
     engine.look()
-    assert (engine.complaint, version(engine)) == (model_watcher.NO_FOLDER, before)
+    assert (engine.complaint, version(engine)) == (NO_FOLDER, before)
     away.rename(models)
     engine.look()
     assert (engine.complaint, version(engine)) == (None, before)
@@ -294,7 +297,7 @@ def test_a_models_folder_that_goes_away_takes_no_model_away(models: Path, engine
 
 def test_the_probe_tells_of_a_missing_models_folder(start: Start, tmp_path: Path) -> None:
     ready = start(models=tmp_path / "Jane-Doe").get("/readyz")
-    assert ready.json()["complaint"] == model_watcher.NO_FOLDER
+    assert ready.json()["complaint"] == NO_FOLDER
     assert "Jane" not in ready.text
 
 
