@@ -1,8 +1,25 @@
-"""Where the cells of a class activation map lie on the image."""
+"""How a class activation map is drawn: where its cells lie on the image, and in what colours."""
 
 from math import ceil
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from shared.preprocessing import INPUT_SIZE
+
+STRENGTH: Final = 0.55
+"""How much of the image the strongest evidence covers."""
+
+_STOPS: Final = ((13, 8, 135), (126, 3, 168), (204, 71, 120), (248, 149, 64), (240, 249, 33))
+_POSITIONS: Final = np.linspace(0, len(_STOPS) - 1, 256)
+
+PALETTE: Final[NDArray[np.uint8]] = np.stack(
+    [np.interp(_POSITIONS, range(len(_STOPS)), channel) for channel in zip(*_STOPS, strict=True)],
+    axis=1,
+).astype(np.uint8)
+"""(256, 3) RGB for no evidence to the strongest: from blue over red to yellow, in rising lightness,
+so that the colour-blind can read it."""
 
 _HALVINGS = 16  # a cell has so many pixels for each pixel of the stem's stride
 

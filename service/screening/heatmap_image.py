@@ -15,25 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from shared.heatmap import covered
+from shared.heatmap import PALETTE, STRENGTH, covered
 
 LONGEST_SIDE: Final = 1024
 """An overlay is as large as its image, up to this many pixels along the longer side."""
 
 LAYER_SIDE: Final = 224
 """Pixels of a heatmap alone, along both sides: who shows it stretches it over the image."""
-
-_STRENGTH: Final = 0.55
-"""How much of the image the strongest evidence covers."""
-
-_STOPS: Final = ((13, 8, 135), (126, 3, 168), (204, 71, 120), (248, 149, 64), (240, 249, 33))
-"""Five anchors from blue over red to yellow, in rising lightness: readable by the colour-blind."""
-
-_POSITIONS: Final = np.linspace(0, len(_STOPS) - 1, 256)
-_PALETTE: Final = np.stack(
-    [np.interp(_POSITIONS, range(len(_STOPS)), channel) for channel in zip(*_STOPS, strict=True)],
-    axis=1,
-).astype(np.uint8)
 
 
 class Drawing(Enum):
@@ -85,7 +73,7 @@ def draw_overlay(background: Image.Image, activation: NDArray[np.float32]) -> Ov
         The overlay. Where no evidence speaks for pneumonia it is the image itself, in grey.
     """
     heat = _heat(activation, background.size)
-    strength = heat.point(lambda level: level * _STRENGTH)
+    strength = heat.point(lambda level: level * STRENGTH)
     picture = Image.composite(_coloured(heat), background.convert("RGB"), strength)
     png = io.BytesIO()
     picture.save(png, "PNG", compress_level=1)
@@ -121,5 +109,5 @@ def _heat(activation: NDArray[np.float32], size: tuple[int, int]) -> Image.Image
 
 def _coloured(heat: Image.Image) -> Image.Image:
     colours = heat.copy()
-    colours.putpalette(_PALETTE.tobytes())
+    colours.putpalette(PALETTE.tobytes())
     return colours.convert("RGB")

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from shared.heatmap import covered
+from shared.heatmap import PALETTE, STRENGTH, covered
 from trainer.model.inference import run_keras
 from trainer.model.onnx_export import named_outputs
 
@@ -49,8 +49,8 @@ def overlay(image: NDArray[np.uint8], activation_map: Maps) -> NDArray[np.uint8]
         (H, H, 3) uint8 RGB; the stronger the heat, the less the image shows through.
     """
     heat = grown(activation_map, image.shape[0])
-    colour = cv2.applyColorMap((heat * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
-    alpha = 0.55 * heat[..., None]
+    colour = PALETTE[(heat * 255).astype(np.uint8)]
+    alpha = STRENGTH * heat[..., None]
     grey = np.repeat(image[..., None], 3, axis=-1)
     return np.asarray((grey * (1 - alpha) + colour * alpha).round(), np.uint8)
 

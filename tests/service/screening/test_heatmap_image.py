@@ -15,6 +15,7 @@ from service.screening.heatmap_image import (
     draw_overlay,
     overlay_size,
 )
+from shared.heatmap import PALETTE, STRENGTH
 
 
 def drawn(activation: NDArray[Any], grey: int = 100) -> NDArray[np.int_]:
@@ -75,3 +76,9 @@ def test_an_overlay_has_its_images_size_up_to_a_limit(
     own: tuple[int, int], drawn_at: tuple[int, int]
 ) -> None:
     assert overlay_size(*own) == drawn_at
+
+
+def test_the_strongest_evidence_has_the_last_colour_of_the_palette() -> None:
+    picture = drawn(np.ones((7, 7)))
+    strongest = (1 - STRENGTH) * 100 + STRENGTH * PALETTE[255]
+    np.testing.assert_allclose(picture[30, 30], strongest, atol=2)

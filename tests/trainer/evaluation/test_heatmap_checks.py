@@ -9,6 +9,7 @@ load_keras()
 
 import keras  # noqa: E402
 
+from shared.heatmap import PALETTE, STRENGTH  # noqa: E402
 from shared.preprocessing import scale  # noqa: E402
 from tests.phantoms import chest_phantom  # noqa: E402
 from trainer.config.recipe import Recipe  # noqa: E402
@@ -136,3 +137,10 @@ def test_overlay_shows_the_image_where_nothing_is_hot() -> None:
     assert (drawn[-50:, -50:] == 100).all()
     assert drawn[2, 2, 0] > 150
     assert grown(hot, 224).max() == 1
+
+
+def test_the_report_has_the_colours_of_the_service() -> None:
+    image = np.full((224, 224), 100, np.uint8)
+    drawn = overlay(image, np.ones((7, 7), np.float32))
+    strongest = (1 - STRENGTH) * 100 + STRENGTH * PALETTE[255]
+    np.testing.assert_allclose(drawn[112, 112], strongest, atol=1)
