@@ -12,6 +12,7 @@ from service.http.cors import Origins
 from service.http.error_handlers import FAILURES
 from service.http.middleware import Edge
 from service.settings import Settings
+from shared.imaging.hardening import harden
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -20,6 +21,7 @@ def create_app(settings: Settings) -> FastAPI:
     Raises:
         SettingsInvalid: The API keys cannot be read.
     """
+    harden()
     shared = Resources.build(settings)
 
     @asynccontextmanager

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from shared.imaging.decode import ImageRefused, RefusalReason
+from shared.imaging.refusal import ImageRefused, RefusalReason
 
 TYPE_PREFIX = "urn:chest-xray-screening:problem:"
 MEDIA_TYPE = "application/problem+json"

@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from shared.imaging.hardening import harden
+
+harden()  # as each program does when it starts
+
 ROOT = Path(__file__).resolve().parent.parent
 
 QUICK_TRAINING = [

@@ -19,6 +19,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from shared.bundle.store import PublishFailed
+from shared.imaging.hardening import harden
 from trainer.cli import build_parser, given
 from trainer.config.options import DECIDING, REPORTING, Options
 from trainer.config.recipe import Recipe
@@ -50,6 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     """
     asked = build_parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, _stop)
+    harden()
     try:
         {"fit": _fit, "evaluate": _evaluate, "export": _export, "download": _download}[
             asked.command

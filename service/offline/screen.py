@@ -25,6 +25,7 @@ from service.runtime.malloc import keep_small_blocks
 from service.screening.network_input import DecodingMemory
 from service.screening.pipeline import screen
 from service.settings import Settings
+from shared.imaging.hardening import harden
 
 EXIT_OK, EXIT_INVALID, EXIT_INTERRUPTED = 0, 2, 130
 
@@ -44,6 +45,7 @@ def screen_folders(paths: list[Path], out: Path, settings: Settings, fresh: bool
         The exit code: 0; 2 where nothing can be done; 130 where the run was interrupted.
     """
     keep_small_blocks(settings.cores)
+    harden()
     engine = Engine(settings.models)
     engine.look()
     if engine.complaint is not None:

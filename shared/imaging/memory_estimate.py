@@ -10,6 +10,8 @@ from PIL import JpegImagePlugin, TiffImagePlugin, WebPImagePlugin
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import BITSPERSAMPLE, ROWSPERSTRIP, SAMPLESPERPIXEL, TILELENGTH, TILEWIDTH
 
+from shared.imaging.jpeg import first_scan_components
+
 # Bytes a pixel from loading an image to its grey array, by Pillow's mode; colours are stored in 4.
 _PER_PIXEL: Final = {"1": 3, "L": 3, "P": 3, "RGB": 5, "LAB": 5, "LA": 7, "RGBA": 7} | {
     "I": 13,
@@ -23,12 +25,6 @@ _FIXED: Final = 500_000  # rows in flight and tables
 BLOCK: Final = 4 * 1024 * 1024
 """Bytes of a file that the decoder takes at once. Pillow's own 64 KiB have a thread ask for the
 interpreter again and again in the midst of an image, and wait for it each time."""
-
-# ITU-T T.81, table B.1: markers that stand alone, RST, SOI and TEM; 0 is no marker.
-_WITHOUT_LENGTH: Final = frozenset({0x00, 0x01, *range(0xD0, 0xD9)})
-_START_OF_SCAN: Final = 0xDA
-_MOST_MARKERS: Final = 2000
-"""Markers to look at, fill bytes included; a file of more was not opened, or hides its scan."""
 
 
 def decoded_bytes(image: ImageFile, data: bytes, shortest_side: int) -> int:
@@ -83,7 +79,7 @@ def has_several_scans(image: JpegImagePlugin.JpegImageFile, data: bytes) -> bool
     A sequential scan of all of a frame's components (ITU-T T.81, B.2.3) is decoded as it is read,
     and what follows it is not looked at.
     """
-    return "progressive" in image.info or _first_scan_components(data) != len(image.layer)
+    return "progressive" in image.info or first_scan_components(data) != len(image.layer)
 
 
 def _per_pixel(image: ImageFile) -> int:
@@ -113,25 +109,3 @@ def _coefficients(image: JpegImagePlugin.JpegImageFile, data: bytes) -> int:
     most_v = max(v for _, _, v, _ in image.layer)
     samples = sum(h * v for _, h, v, _ in image.layer)
     return int(image.width * image.height * samples / (most_h * most_v))
-
-
-def _first_scan_components(data: bytes) -> int:
-    """Components in a JPEG's first scan; 0 if there is none.
-
-    ITU-T T.81, B.1.1 and B.2.3. Read as the decoder reads it: a file that shows the two of them
-    different scans would take more than its estimate.
-    """
-    at = data.find(b"\xff", 2)
-    for _ in range(_MOST_MARKERS):
-        if not 0 <= at < len(data) - 4:
-            break
-        marker = data[at + 1]
-        if marker == _START_OF_SCAN:
-            return data[at + 4]
-        if marker == 0xFF:  # fill before a marker
-            at += 1
-        elif marker in _WITHOUT_LENGTH:
-            at = data.find(b"\xff", at + 2)
-        else:
-            at = data.find(b"\xff", at + 2 + int.from_bytes(data[at + 2 : at + 4]))
-    return 0

@@ -28,6 +28,7 @@ MAX_COMPRESSED: Final = 100
 MAX_PIECES: Final = 65_536
 """Most strips or tiles of a TIFF; a row each is the finest that is usual."""
 
+_LOAD: Final = ImageFileDirectory_v2.load
 _MOST_CHUNKS: Final = 100_000
 _PICTURE: Final = frozenset({b"IDAT", b"fdAT", b"VP8 ", b"VP8L", b"ALPH", b"ANMF"})
 _LONG: Final = 4096
@@ -64,10 +65,9 @@ def ration_tags() -> None:
     Each number takes ten times what it takes in the file, a fraction 30 times: 4 MB of them took
     190 MB and three seconds. Only strips and tiles come in thousands; other lists are dropped.
     """
-    load = ImageFileDirectory_v2.load
 
     def load_rationed(tags: ImageFileDirectory_v2, file: IO[bytes]) -> None:
-        load(tags, file)
+        _LOAD(tags, file)
         for tag, stored in list(tags._tagdata.items()):
             if tag in _PIECES:
                 if len(stored) > 8 * MAX_PIECES:

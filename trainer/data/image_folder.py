@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from shared import preprocessing
 from shared.imaging import decode
+from shared.imaging.refusal import ImageRefused
 from trainer.errors import TrainerError
 
 
@@ -40,7 +41,7 @@ def load_pictures(folder: Path) -> tuple[NDArray[np.uint8], int]:
     for path in list_files(folder):
         try:
             images.append(preprocessing.resize(decode.decode(path.read_bytes())))
-        except (decode.ImageRefused, OSError):
+        except (ImageRefused, OSError):
             unread += 1
     if not images:
         raise TrainerError(f"{folder} holds no readable picture ({unread} files were tried).")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from shared import imaging, preprocessing
 from shared.imaging import decode
+from shared.imaging.refusal import ImageRefused
 from shared.labels import LABELS
 from trainer.data.dataset import ZIP_DAMAGE, Broken, Dataset, DatasetError, Split, check_split
 from trainer.data.patients import UNKNOWN_CAUSE, cause_of, patient_of
@@ -119,7 +120,7 @@ def _decode(
         try:
             image = decode.open_image(_read(dataset, archive, name))
             images[index] = preprocessing.resize(image.decode())
-        except (decode.ImageRefused, OSError) as error:
+        except (ImageRefused, OSError) as error:
             return str(error) or type(error).__name__
         sizes[index] = image.height, image.width
         return None

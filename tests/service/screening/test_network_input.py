@@ -11,8 +11,9 @@ from service.problems import IMAGE_TOO_COSTLY, OVERLOADED, Problem
 from service.runtime.byte_budget import ByteBudget
 from service.screening.network_input import DecodingMemory, network_input
 from service.settings import Settings
-from shared.imaging.decode import ImageRefused, OpenedImage, open_image
+from shared.imaging.decode import OpenedImage, open_image
 from shared.imaging.memory_estimate import BLOCK
+from shared.imaging.refusal import ImageRefused
 from tests.service.tiny_bundle import NORMAL_LIKE, PNEUMONIA_LIKE, encode, tilted
 
 

@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from shared.imaging.decode import MAX_PIXELS, decode, open_image
+from shared.imaging.decode import decode, open_image
+from shared.imaging.limits import MAX_PIXELS
 from shared.preprocessing import resize
 from tests.shared.imaging.pictures import (
     PHANTOM,

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image, _imaging
 
 from shared.imaging import hardening
-from shared.imaging.decode import ImageRefused, decode
+from shared.imaging.decode import decode
+from shared.imaging.refusal import ImageRefused
 from tests.shared.imaging.pictures import PHANTOM, encode
 
 
@@ -31,6 +32,6 @@ def test_a_build_of_pillow_that_hides_libtiff_is_no_matter(
 ) -> None:
     for file in ("/nowhere/_imaging.so", None):
         monkeypatch.setattr(_imaging, "__file__", file)
-        hardening.silence()
+        hardening.harden()
     monkeypatch.delattr(_imaging, "__file__")
-    hardening.silence()
+    hardening.harden()

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image, TiffImagePlugin
 
-from shared.imaging.decode import ImageRefused, decode, open_image
+from shared.imaging.decode import decode, open_image
 from shared.imaging.metadata import MAX_METADATA
+from shared.imaging.refusal import ImageRefused
 from tests.shared.imaging.pictures import PHANTOM, encode
 
 GREY = Image.fromarray(PHANTOM)

@@ -6,7 +6,8 @@ import zlib
 import numpy as np
 import pytest
 
-from shared.imaging.decode import ImageRefused, decode, open_image
+from shared.imaging.decode import decode, open_image
+from shared.imaging.refusal import ImageRefused
 from tests.shared.imaging.pictures import every_format
 
 FILES = every_format()

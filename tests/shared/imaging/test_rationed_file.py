@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image, JpegImagePlugin
 
-from shared.imaging.decode import ImageRefused, decode
+from shared.imaging.decode import decode
 from shared.imaging.memory_estimate import has_several_scans
 from shared.imaging.rationed_file import RationedFile, RationUsedUp
+from shared.imaging.refusal import ImageRefused
 from tests.shared.imaging.pictures import PHANTOM, encode
 
 GREY = Image.fromarray(PHANTOM)

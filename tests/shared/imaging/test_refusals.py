@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from shared.imaging.decode import ImageRefused, decode, open_image
+from shared.imaging.decode import decode, open_image
+from shared.imaging.refusal import ImageRefused
 from tests.shared.imaging.pictures import PHANTOM, encode, every_format, png_header
 
 GREY = Image.fromarray(PHANTOM)
@@ -267,3 +268,47 @@ def test_no_detail_repeats_content_of_the_file() -> None:
         with pytest.raises(ImageRefused) as caught:
             decode(data)
         assert "PATIENT" not in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    ("compression", "name"), [(34712, "JPEG 2000"), (50001, "WebP"), (34887, "LERC")]
+)
+def test_a_tiff_of_a_compression_that_is_not_read_is_named(compression: int, name: str) -> None:
+    refusal = refused(tiff(100, 100, {259: [compression], 273: [8], 279: [100]}) + bytes(100))
+    assert refusal.reason == "unsupported_format"
+    assert f"compressed with {name}" in refusal.detail
+
+
+@pytest.mark.parametrize("bits", [16, 64])
+def test_a_tiff_of_numbers_that_are_not_read_is_named(bits: int) -> None:
+    tags = {258: [bits], 259: [1], 273: [8], 279: [100], 339: [3]}
+    refusal = refused(tiff(100, 100, tags) + bytes(100))
+    assert refusal.reason == "unsupported_format"
+    assert f"{bits} bits" in refusal.detail
+
+
+def with_second_page(tags: dict[int, list[int]]) -> bytes:
+    """A TIFF of the phantom, and a second page of these tags."""
+    first = bytearray(encode(GREY, "TIFF"))
+    directory = int.from_bytes(first[4:8], "little")
+    count = int.from_bytes(first[directory : directory + 2], "little")
+    link = directory + 2 + 12 * count
+    second = tiff(100, 100, tags)
+    at = len(first) + len(first) % 2
+    first[link : link + 4] = at.to_bytes(4, "little")
+    return bytes(first).ljust(at, b"\0") + second[8:] + bytes(200)
+
+
+def test_a_second_page_that_cannot_be_read_does_not_condemn_the_first() -> None:
+    data = with_second_page({259: [34712], 273: [8], 279: [100]})
+    np.testing.assert_array_equal(decode(data), PHANTOM)
+
+
+def test_a_mask_of_the_first_page_is_no_second_picture() -> None:
+    data = with_second_page({254: [4], 258: [1], 259: [1], 262: [4], 273: [8], 279: [100]})
+    np.testing.assert_array_equal(decode(data), PHANTOM)
+
+
+def test_a_second_picture_is_one() -> None:
+    data = with_second_page({259: [1], 273: [8], 279: [10_000]}) + bytes(10_000)
+    assert refused(data).reason == "animated"
