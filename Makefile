@@ -16,6 +16,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
 # Narrow what runs: make test TESTS=tests/shared
 TESTS ?= tests
+JOBS  ?= 2
+# Per cent of the lines that the tests' own process must run; those of servers and runs that it starts do not count.
+COVERED := 85
 
 .DEFAULT_GOAL := help
 .PHONY: help serve download train test check format bench screenshots constraints clean
@@ -34,7 +37,8 @@ train: $(VENV)/.trainer ## Train on DATA (folder or .zip with train/val/test) an
 	$(BIN)/python -m trainer fit --data "$(DATA)" --models "$(MODELS)" $(ARGS)
 
 test: $(VENV)/.dev check ## Run every check and test (TESTS=tests/shared for a part)
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadgroup $(TESTS) \
+	  $(if $(filter tests,$(TESTS)),--cov --cov-report=term:skip-covered --cov-fail-under=$(COVERED))
 
 check: $(VENV)/.dev ## Lint, formatting and types
 	$(BIN)/ruff check .

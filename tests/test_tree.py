@@ -22,7 +22,6 @@ FORBIDDEN = {
 TENSORFLOW_ONLY = {
     "trainer/model/backend.py",
     "trainer/model/fused_batchnorm.py",
-    "service/inference/keras_network.py",
 }
 NO_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}
 
@@ -162,6 +161,12 @@ def test_serving_loads_no_tensorflow(module: str) -> None:
 
 def test_the_app_only_puts_parts_together() -> None:
     assert len((ROOT / "service" / "app.py").read_text(encoding="utf-8").splitlines()) < 50
+
+
+def test_decisions_stay_short() -> None:
+    pages = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+    assert pages
+    assert not [page for page in pages if len(page.read_text("utf-8").splitlines()) > 40]
 
 
 def test_every_name_says_something() -> None:
