@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 
-from service.api import description, routers
+from service.api import routers
+from service.api.openapi import about, complete
 from service.dependencies import Resources
 from service.http.cors import Origins
 from service.http.error_handlers import FAILURES
@@ -33,11 +34,11 @@ def create_app(settings: Settings) -> FastAPI:
             await watching
         shared.capacity.close()
 
-    app = FastAPI(lifespan=lifespan, exception_handlers=FAILURES, **description.ABOUT)
+    app = FastAPI(lifespan=lifespan, exception_handlers=FAILURES, **about(settings.root_path))
     app.state.resources = shared
     for router in routers(shared.keys.required):
         app.include_router(**router)
-    description.complete(app, settings.root_path)
+    complete(app)
     if settings.cors_origins:
         app.add_middleware(Origins, settings=settings)
     app.add_middleware(Edge, metrics=shared.metrics, prefix=settings.root_path)

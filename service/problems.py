@@ -133,12 +133,6 @@ IMAGE_TOO_COSTLY = ProblemType(
     "Decoding the image takes too much memory",
     "Decoding this WEBP image takes about 612 MB of memory; accepted are 134 MB.",
 )
-TOO_MANY_FILES = ProblemType(
-    "too-many-files",
-    413,
-    "There are too many files in the batch",
-    "The batch has more than 64 files, which is all that is accepted.",
-)
 UNSUPPORTED_FORMAT = ProblemType(
     "unsupported-format",
     415,

@@ -23,7 +23,7 @@ MIB = 1024 * 1024
 FORM_OVERHEAD = 16 * 1024
 """Bytes that a form may add to its file: boundaries, headers, a key."""
 _BESIDE = MIB
-"""Bytes that may be in memory beside a file: its form, and in a batch what comes after it."""
+"""Bytes that may be in memory beside a file: its form."""
 
 # As a browser writes it (RFC 6454, section 6.2), as they are compared letter by letter.
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:]+\])(:\d{1,5})?|\*|null")
@@ -66,10 +66,7 @@ class Settings(BaseSettings):
     queue: int = Field(
         16, ge=1, le=10_000, description="images that may wait; beyond it the answer is 503"
     )
-    body_limit: ByteSize = Field(
-        ByteSize(16 * MIB), ge=1024, description="largest upload, and largest file of a batch"
-    )
-    batch_files: int = Field(64, ge=1, le=1000, description="files in one batch")
+    body_limit: ByteSize = Field(ByteSize(16 * MIB), ge=1024, description="largest upload")
     body_budget: ByteSize = Field(
         ByteSize(20 * MIB), ge=1024, description="bytes of uploads held in memory, all together"
     )
@@ -84,9 +81,7 @@ class Settings(BaseSettings):
     upload_minimum_rate: ByteSize = Field(
         ByteSize(4096), ge=1, description="bytes a second below which an upload is cut off"
     )
-    upload_seconds: Seconds = Field(
-        120, description="an upload, or a file of a batch, must be whole within this"
-    )
+    upload_seconds: Seconds = Field(120, description="an upload must be whole within this")
     answer_seconds: Seconds = Field(
         30, description="once uploaded, an image is answered within this, or refused"
     )

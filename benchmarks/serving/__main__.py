@@ -5,8 +5,9 @@ run.
 
 All servers run side by side and are loaded in turn, round after round, so that whatever else the
 machine does meets them alike; the figures are medians over the rounds. The images are real
-originals where XRAY_DATA (or ../shared/data) has them, and drawn in code elsewhere. `--storm` and
-`--endurance` measure the service alone: overload, and 20,000 requests.
+originals where XRAY_DATA (or ../shared/data) has them, and drawn in code elsewhere. `--storm`,
+`--crowd` and `--endurance` measure the service alone: overload, several callers with large images,
+and 20,000 requests.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from benchmarks.serving.crowd import crowd
 from benchmarks.serving.endurance import endure
 from benchmarks.serving.images import Sample, samples
 from benchmarks.serving.load import Load, load
@@ -52,6 +54,7 @@ def main() -> None:
     parser.add_argument("--bundle", type=Path, default=ROOT / "models" / "default")
     parser.add_argument("--no-peers", action="store_true", help="only the service and the machine")
     parser.add_argument("--storm", action="store_true", help="overload the service instead")
+    parser.add_argument("--crowd", action="store_true", help="callers at once, with large images")
     parser.add_argument(
         "--endurance", type=int, metavar="N", help="watch its memory over N requests"
     )
@@ -62,6 +65,8 @@ def main() -> None:
         print(f"{_processor()}, {usable_cores()} cores\n")
         if options.storm:
             storm(service, images[0])
+        elif options.crowd:
+            crowd(service)
         elif options.endurance:
             endure(service, images[0], options.endurance)
         else:

@@ -4,9 +4,9 @@ from typing import Any
 
 from fastapi import APIRouter, Depends
 
-from service.api import batch, docs, explain, health, metrics, model, page, predict
+from service.api import docs, explain, health, metrics, model, page, predict
 from service.api.access import require_key
-from service.api.reference import problem_answers
+from service.api.openapi import problem_answers
 from service.problems import KEY_REQUIRED
 
 
@@ -23,7 +23,7 @@ def routers(keys: bool) -> list[dict[str, Any]]:
             "dependencies": [Depends(require_key)],
             "responses": problem_answers(KEY_REQUIRED),
         }
-    guarded = [predict.router, batch.router, explain.router, metrics.router]
+    guarded = [predict.router, explain.router, metrics.router]
     open_to_all: list[APIRouter] = [health.router, model.router, docs.router, page.router]
     return [{"router": router, **closed} for router in guarded] + [
         {"router": router} for router in open_to_all

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from service.api.image_upload import screen_upload
-from service.api.reference import IMAGE_PROBLEMS, image_body, problem_answers
+from service.api.openapi import IMAGE_PROBLEMS, image_body, problem_answers
 from service.problems import NO_HEATMAP, Problem
 from service.screening.heatmap_image import Drawing
 

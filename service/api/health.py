@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
-from service.api.reference import problem_answers
+from service.api.openapi import problem_answers
 from service.dependencies import resources
 from service.problems import NOT_READY, Problem
 

@@ -164,7 +164,7 @@ def _from_form(content_type: str, body: bytes, shared: Resources, key_field: boo
         raise Problem(
             SEVERAL_FILES,
             f"The form has {len(files)} files; accepted is one. Send each in a request of its "
-            "own, or all to /predict/batch.",
+            "own: several at once, over connections that are kept.",
         )
     return within_limit(files[0], shared.settings.body_limit)
 

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from service.api.reference import problem_answers
+from service.api.openapi import problem_answers
 from service.dependencies import resources
 
 router = APIRouter(tags=["health"])

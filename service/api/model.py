@@ -5,7 +5,7 @@ from datetime import datetime
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.api.reference import problem_answers
+from service.api.openapi import problem_answers
 from service.dependencies import resources
 from service.problems import NOT_READY
 from shared.bundle.manifest import Metric

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from service.api.image_upload import screen_upload
-from service.api.reference import IMAGE_PROBLEMS, image_body, problem_answers
+from service.api.openapi import IMAGE_PROBLEMS, image_body, problem_answers
 from service.api.schemas import Answer
 from service.problems import INVALID_PARAMETER
 from service.screening.heatmap_image import Drawing

@@ -5,7 +5,6 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.problems import TOO_MANY_FILES, Problem, describe
 from service.screening.pipeline import Screening
 
 Probability = Field(ge=0, le=1)
@@ -24,10 +23,6 @@ ANSWER: Final[dict[str, Any]] = {
     "request_id": "0f3a6c1d9b2e4857",
 }
 """An example."""
-
-_ONE_TOO_MANY: Final = describe(
-    Problem(TOO_MANY_FILES, TOO_MANY_FILES.example), "/predict/batch", "0f3a6c1d9b2e4857"
-)
 
 
 class _Answer(BaseModel):
@@ -125,20 +120,3 @@ class Answer(_Answer):
             ),
             request_id=request_id,
         )
-
-
-class BatchLine(_Answer):
-    """What is said about one file of a batch: either an answer or a problem."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"index": 0, "answer": ANSWER, "problem": None},
-                {"index": 64, "answer": None, "problem": _ONE_TOO_MANY},
-            ]
-        }
-    )
-
-    index: int = Field(ge=0, description="the file's place in the batch, from 0")
-    answer: Answer | None
-    problem: ProblemAnswer | None

@@ -145,6 +145,5 @@ def note(
             "ms": round(1000 * seconds, 1),
             "stages": {name: round(1000 * t, 1) for name, t in observation.stages.items()},
             "model": observation.model,
-            **observation.lines,
         },
     )

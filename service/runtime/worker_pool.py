@@ -6,9 +6,9 @@ upload. An upload that dawdles gives its place up to others: slow clients can ne
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from service.problems import TOOK_TOO_LONG, Problem, overloaded
@@ -19,10 +19,6 @@ DAWDLING_SECONDS = 1.0
 
 RETURNING_SECONDS = 1.0
 """How long such an upload then waits for a place, before those that are still to be read."""
-
-BATCHES_A_CORE = 8
-"""Batches beyond that many are turned away. What they hold, and how many of their images are under
-way, is bounded for all together, so a slow one keeps few others out."""
 
 Answer = TypeVar("Answer")
 
@@ -39,8 +35,6 @@ class Capacity:
         limit: How many may be here at all: worked on, waiting, or just arriving.
         occupied: How many are here now.
         places: What they take, in the order of asking.
-        batch_images: What an image of a batch takes first, so that all batches together keep the
-            cores busy and leave places to single images.
         running: How many are worked on now.
     """
 
@@ -49,9 +43,7 @@ class Capacity:
         self.limit = cores + queue
         self.occupied = 0
         self.places = asyncio.Semaphore(self.limit)
-        self.batch_images = asyncio.Semaphore(min(cores + 1, self.limit - 1))
         self.running = 0
-        self._batches = 0
         self._lock = threading.Lock()
         self._workers = ThreadPoolExecutor(
             cores,
@@ -81,22 +73,6 @@ class Capacity:
             yield place
         finally:
             place.leave()
-
-    @contextmanager
-    def batch(self) -> Iterator[None]:
-        """One of the batches that may be under way, for the length of a block.
-
-        Raises:
-            Problem: `overloaded`; there are `BATCHES_A_CORE` for each core already.
-        """
-        most = BATCHES_A_CORE * self.cores
-        if self._batches >= most:
-            raise overloaded(f"{most} batches are under way, which is all that may be.", 5)
-        self._batches += 1
-        try:
-            yield
-        finally:
-            self._batches -= 1
 
     async def run(
         self,

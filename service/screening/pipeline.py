@@ -1,6 +1,6 @@
 """The one path of an image: bytes → decoding → preprocessing → one forward pass → an answer.
 
-Every door of the service leads here: `POST /predict`, the batch, the page, the command line.
+Every door of the service leads here: `POST /predict`, the page, the command line.
 """
 
 from collections.abc import MutableMapping

@@ -57,7 +57,7 @@ class Metrics:
         }
         self._refusals = Counter(
             "xray_refusals",
-            "Images refused, and batches refused whole, by reason",
+            "Images refused, by reason",
             ["reason"],
             registry=self._registry,
         )
@@ -97,7 +97,7 @@ class Metrics:
             self._screenings.labels(label).inc()
 
     def refused(self, reason: str) -> None:
-        """Counts an image or a whole batch that was not answered, by the slug of its problem."""
+        """Counts an image that was not answered, by the slug of its problem."""
         self._refusals.labels(reason).inc()
 
     def expose(self) -> bytes:

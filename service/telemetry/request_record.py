@@ -26,7 +26,6 @@ class Observation:
         outcome: What came of it: "answered", or the slug of a problem.
         model: The version of the model that answered.
         status: Of an answer that the protocol gave in the application's place; 0 if it gave none.
-        lines: How many lines of a batch were answered, and how many failed.
     """
 
     request_id: str
@@ -35,7 +34,6 @@ class Observation:
     outcome: str = "answered"
     model: str | None = None
     status: int = 0
-    lines: dict[str, int] = field(default_factory=dict)
 
     def server_timing(self) -> str:
         """The stages as the header `Server-Timing` tells them (W3C Server Timing, section 2)."""

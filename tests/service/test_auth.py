@@ -32,7 +32,7 @@ def test_what_concerns_no_patient_stays_open(start: Start, path: str) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("POST", "/explain"), ("POST", "/predict/batch"), ("GET", "/metrics")],
+    [("POST", "/explain"), ("GET", "/metrics")],
 )
 def test_everything_else_is_closed(start: Start, method: str, path: str) -> None:
     expect(start(api_keys=("key",)).request(method, path), 401, "key-required")

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from service.api.batch_screening import Batch
 from service.http.multipart import FormReader
 from service.http.upload import Upload
 from tests.service.conftest import Start, wait_until
@@ -37,19 +36,7 @@ REQUESTS: dict[str, Callable[[httpx.Client], object]] = {
     "form cut off": lambda client: client.post("/predict", content=PART, headers=FORM),
     "page": lambda client: client.post("/", files=files(b"text")),
     "overlay": lambda client: client.post("/explain", content=NORMAL_LIKE[:300]),
-    "batch": lambda client: client.post("/predict/batch", files=files(NORMAL_LIKE, b"text")),
-    "batch cut off": lambda client: client.post(
-        "/predict/batch", content=PART + NORMAL_LIKE + b"\r\n" + PART, headers=FORM
-    ),
-    "batch of nothing": lambda client: client.post(
-        "/predict/batch", content=b"--b--\r\n", headers=FORM
-    ),
     "hang-up": lambda client: hang_up(client, HEAD + LENGTH + b"\r\n" + NORMAL_LIKE[:100]),
-    "hang-up in a batch": lambda client: hang_up(
-        client,
-        b"POST /predict/batch HTTP/1.1\r\nHost: x\r\nContent-Length: 90000\r\n"
-        b"Content-Type: multipart/form-data; boundary=b\r\n\r\n" + PART + NORMAL_LIKE,
-    ),
     "pipelined": lambda client: hang_up(
         client, (HEAD + LENGTH + b"\r\n" + NORMAL_LIKE) * 3 + ALIVE
     ),
@@ -70,7 +57,7 @@ def living(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[object
 
         monkeypatch.setattr(kind, "__init__", initialise_watched)
 
-    for kind in (Upload, FormReader, Batch):
+    for kind in (Upload, FormReader):
         watch(kind)
     gc.collect()
     gc.disable()

@@ -1,6 +1,5 @@
 """The OpenAPI document: complete, true, and readable without a network."""
 
-import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -32,40 +31,37 @@ def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]
     ]
 
 
-def answers(document: dict[str, Any]) -> list[dict[str, Any]]:
-    """Every description of an answer."""
-    found = [answer for *_, op in operations(document) for answer in op["responses"].values()]
-    return [*found, *document["components"]["responses"].values()]
+def examples(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The example of each problem, by its slug."""
+    shown = document["components"]["examples"]
+    return {slug: example["value"] for slug, example in shown.items()}
 
 
-def examples(document: dict[str, Any]) -> list[dict[str, Any]]:
-    """Every example of a problem."""
-    lines = document["components"]["schemas"]["BatchLine"]["examples"]
-    return [line["problem"] for line in lines if line["problem"]] + [
-        example["value"]
-        for answer in answers(document)
-        for content in answer.get("content", {}).values()
-        for example in content.get("examples", {}).values()
-    ]
+def test_every_problem_has_one_example(document: dict[str, Any]) -> None:
+    told = {slug: example["type"] for slug, example in examples(document).items()}
+    assert told == {kind.slug: TYPE_PREFIX + kind.slug for kind in PROBLEMS}
 
 
-def test_every_problem_has_an_example(document: dict[str, Any]) -> None:
-    shown = {example["type"].removeprefix(TYPE_PREFIX) for example in examples(document)}
-    keyed = {"key-required"}  # documented where keys are set: tests/service/test_auth.py
-    assert shown == {kind.slug for kind in PROBLEMS} - keyed
-
-
-def hold_to_example(described: dict[str, Any], response: httpx.Response) -> None:
+def hold_to_example(
+    document: dict[str, Any], described: dict[str, Any], response: httpx.Response
+) -> None:
     """Checks a problem against its example, and its headers against those that are described."""
     told = response.json()
+    slug = told["type"].removeprefix(TYPE_PREFIX)
     shown = described["content"]["application/problem+json"]["examples"]
-    example = shown[told["type"].removeprefix(TYPE_PREFIX)]["value"]
-    assert told.keys() == example.keys()
-    for member in ("type", "title", "status", "instance"):
-        assert told[member] == example[member]
-    assert told["status"] == response.status_code
+    assert shown[slug] == {"$ref": f"#/components/examples/{slug}"}
+    alike_example(document, response)
     for header in described["headers"].keys() - {"Server-Timing"}:  # where there were any stages
         assert header in response.headers
+
+
+def alike_example(document: dict[str, Any], response: httpx.Response) -> None:
+    told = response.json()
+    example = examples(document)[told["type"].removeprefix(TYPE_PREFIX)]
+    assert told.keys() == example.keys()
+    for member in ("type", "title", "status"):
+        assert told[member] == example[member]
+    assert told["status"] == response.status_code
 
 
 CHEAP = [case for case in REFUSED if case[0] != "costly"]
@@ -85,20 +81,23 @@ def test_a_real_problem_is_as_in_its_example(
     if path == "/explain" and "params" in request_with:  # it has none
         return
     described = document["paths"][path]["post"]["responses"][str(response.status_code)]
-    hold_to_example(described, response)
+    hold_to_example(document, described, response)
 
 
-@pytest.mark.parametrize(
-    ("method", "path"), [("get", "/readyz"), ("get", "/model"), ("post", "/predict/batch")]
-)
-def test_an_example_names_its_own_address(
-    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, path: str
+@pytest.mark.parametrize("path", ["/readyz", "/model"])
+def test_what_is_not_ready_is_as_in_its_example(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     monkeypatch.setattr(Engine.__init__, "__defaults__", (tmp_path / "none",))
-    client = start(ready=False, models=tmp_path, root_path="/xray")
+    client = start(ready=False, models=tmp_path)
     document = client.get("/openapi.json").json()
-    response = client.request(method, path)
-    hold_to_example(document["paths"][path][method]["responses"]["503"], response)
+    described = document["paths"][path]["get"]["responses"]["503"]
+    hold_to_example(document, described, client.get(path))
+
+
+def test_addresses_are_below_the_prefix(start: Start) -> None:
+    document = start(root_path="/xray").get("/openapi.json").json()
+    assert document["servers"] == [{"url": "/xray"}]
 
 
 @pytest.mark.parametrize(
@@ -119,7 +118,7 @@ def test_a_problem_of_every_address_is_as_in_its_example(
     response = httpx.Response(int(head.split()[1]), headers=headers, content=body)  # type: ignore[arg-type]
     assert response.status_code == status
     for _, _, operation in operations(document):
-        hold_to_example(operation["responses"][str(status)], response)
+        hold_to_example(document, operation["responses"][str(status)], response)
 
 
 @pytest.mark.parametrize(
@@ -134,28 +133,18 @@ def test_a_problem_of_no_route_is_as_in_its_example(
     start: Start, slug: str, method: str, path: str
 ) -> None:
     client = start(cors_origins=("https://ward.example",))
-    described = client.get("/openapi.json").json()["components"]["responses"][slug]
+    document = client.get("/openapi.json").json()
     asked = {"Origin": "https://elsewhere.example", "Access-Control-Request-Method": "POST"}
-    hold_to_example(described, client.request(method, path, headers=asked))
-
-
-def test_one_file_too_many_is_a_line_as_in_its_example(
-    start: Start, document: dict[str, Any]
-) -> None:
-    shown = document["components"]["schemas"]["BatchLine"]["examples"][1]
-    files = [("file", NORMAL_LIKE)] * 2
-    response = start(batch_files=1).post("/predict/batch", files=files)
-    line = json.loads(response.text.splitlines()[-1])
-    assert line.keys() == shown.keys()
-    for member in ("type", "title", "status", "instance"):
-        assert line["problem"][member] == shown["problem"][member]
+    response = client.request(method, path, headers=asked)
+    assert response.json()["type"] == TYPE_PREFIX + slug
+    alike_example(document, response)
 
 
 def test_examples_fit_the_schemas(document: dict[str, Any]) -> None:
     validate = validator_for(
         {"$ref": "#/components/schemas/ProblemAnswer", "components": document["components"]}
     )
-    for example in examples(document):
+    for example in examples(document).values():
         validate.validate(example)
 
 
@@ -190,8 +179,8 @@ def test_every_answer_fits_its_schema(client: httpx.Client, document: dict[str, 
 def test_every_answer_carries_a_request_id(document: dict[str, Any]) -> None:
     for _, _, operation in operations(document):
         assert "X-Request-ID" in [parameter["name"] for parameter in operation["parameters"]]
-    for described in answers(document):
-        assert "X-Request-ID" in described["headers"]
+        for described in operation["responses"].values():
+            assert "X-Request-ID" in described["headers"]
 
 
 class Sources(HTMLParser):

@@ -149,7 +149,6 @@ def test_other_addresses_and_methods_are_problems_too(client: httpx.Client) -> N
     [
         ("/", "GET, HEAD, POST"),
         ("/predict", "POST"),
-        ("/predict/batch", "POST"),
         ("/livez", "GET, HEAD"),
         ("/model", "GET, HEAD"),
         ("/docs/start.js", "GET, HEAD"),

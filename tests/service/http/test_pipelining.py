@@ -2,8 +2,6 @@
 
 import io
 import json
-import socket
-import struct
 import time
 from typing import Any
 
@@ -12,7 +10,7 @@ import pytest
 from service.api import image_upload
 from service.http.protocol import HEADERS_LIMIT, MOST_WAITING, CalmProtocol
 from service.screening.pipeline import Screening, screen
-from tests.service.conftest import Start, logged, wait_until
+from tests.service.conftest import Start, logged
 from tests.service.http.connections import (
     ALIVE,
     CHUNKED,
@@ -170,27 +168,3 @@ def test_a_bad_request_behind_another_is_logged_once(
         connected.sendall(SCREEN + bad)
         assert statuses(answer(connected)) == [200, 400]
     assert logged(log, request_id="bad")["status"] == 400
-
-
-def test_a_batch_whose_caller_hangs_up_ends_though_a_request_waits_behind_it(
-    start: Start, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
-) -> None:
-    screened: list[float] = []
-
-    def slowly(*arguments: Any) -> Screening:
-        screened.append(time.monotonic())
-        time.sleep(0.2)
-        return screen(*arguments)
-
-    monkeypatch.setattr(image_upload, "screen", slowly)
-    part = b'--b\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n'
-    body = (part + NORMAL_LIKE + b"\r\n") * 20 + b"--b--\r\n"
-    head = b"POST /predict/batch HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n" % len(body)
-    form = b"Content-Type: multipart/form-data; boundary=b\r\n\r\n"
-    with connection(start(cores=1)) as connected:
-        connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        connected.sendall(head + form + body + ALIVE)
-        wait_until(lambda: bool(screened))
-    logged(log, outcome="client-gone")
-    assert len(screened) < 20
-    assert "request failed" not in log.getvalue()

@@ -20,7 +20,6 @@ from service.screening.network_input import DecodingMemory
 from shared.imaging.decode import OpenedImage
 from tests.service.conftest import Start, logged, wait_until
 from tests.service.http.connections import (
-    CHUNKED,
     HEAD,
     LENGTH,
     SCREEN,
@@ -275,23 +274,6 @@ def test_the_application_sees_each_header_once_and_no_trailer(
     offer = b"Connection: Upgrade\r\nUpgrade: h2c\r\nTransfer-Encoding: chunked\r\n"
     seen = requests_seen(start, monkeypatch, HEAD + offer + b"\r\n1\r\nx\r\n0\r\nX: y\r\n\r\n")
     assert seen == [[b"host", b"connection", b"upgrade", b"transfer-encoding"]]
-
-
-def test_a_damaged_upload_puts_nothing_into_an_answer_that_has_begun(start: Start) -> None:
-    form = (
-        b'--b\r\nContent-Disposition: form-data; name="file"\r\n\r\n' + NORMAL_LIKE + b"\r\n--b\r\n"
-    )
-    head = CHUNKED.replace(b"/predict", b"/predict/batch").replace(
-        b"Host", b"Content-Type: multipart/form-data; boundary=b\r\nHost"
-    )
-    with connection(start()) as connected:
-        connected.sendall(head + b"%x\r\n" % len(form) + form + b"\r\n")
-        received = connected.recv(4096)
-        while b"index" not in received:
-            received += connected.recv(4096)
-        connected.sendall(b"zz\r\n")
-        received += answer(connected)
-    assert received.count(b"HTTP/1.1 ") == 1
 
 
 def test_a_bad_request_that_offers_another_protocol_is_refused_like_others(
