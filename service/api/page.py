@@ -1,6 +1,7 @@
 """The page: `GET /`, the same with an answer where scripts are off (`POST /`), and its files."""
 
 import asyncio
+import re
 
 from fastapi import APIRouter, Request, Response
 
@@ -64,19 +65,33 @@ async def static(request: Request, path: str) -> Response:
 
 def _send(request: Request, thing: Asset, caching: str) -> Response:
     """Answers with an asset, compressed where the browser takes that; 304 where it has it."""
+    compressed = _takes_gzip(request.headers.get("Accept-Encoding", ""))
+    etag = thing.compressed_etag if compressed else thing.etag
     headers = {
-        "ETag": thing.etag,
+        "ETag": etag,
         "Cache-Control": caching,
         "Vary": "Accept-Encoding",
         "Content-Security-Policy": f"{POLICY}; require-trusted-types-for 'script'",
     }
-    if thing.etag in request.headers.get("If-None-Match", "") and request.method != "POST":
+    if etag in request.headers.get("If-None-Match", "") and request.method != "POST":
         return Response(status_code=304, headers=headers)
-    body = thing.body
-    if "gzip" in request.headers.get("Accept-Encoding", ""):
+    if compressed:
         headers["Content-Encoding"] = "gzip"
-        body = thing.compressed
+    body = thing.compressed if compressed else thing.body
     return Response(body, headers=headers, media_type=thing.media_type)
+
+
+def _takes_gzip(accepted: str) -> bool:
+    """Whether an `Accept-Encoding` names gzip, or else `*`, with a weight above 0.
+
+    A weight that is none counts as 0: the answer is larger then, and still right (RFC 9110,
+    section 12.5.3).
+    """
+    weights = {}
+    for choice in accepted.lower().split(","):
+        coding, _, weight = (word.strip() for word in choice.partition(";"))
+        weights[coding] = re.fullmatch(r"(q *= *(1|0\.\d*[1-9]).*)?", weight) is not None
+    return weights.get("gzip", weights.get("x-gzip", weights.get("*", False)))
 
 
 def _language(request: Request) -> Language:

@@ -32,18 +32,21 @@ class Asset:
         compressed: The same, as gzip (RFC 1952).
         media_type: Its `Content-Type`.
         etag: A strong validator (RFC 9110, section 8.8.3), quotes included.
+        compressed_etag: That of `compressed`, which are other bytes (section 8.8.3.3).
     """
 
     body: bytes
     compressed: bytes
     media_type: str
     etag: str
+    compressed_etag: str
 
 
 def asset(body: bytes, media_type: str) -> Asset:
     """Compresses and names what is to be sent."""
     digest = hashlib.sha256(body).hexdigest()[:32]
-    return Asset(body, gzip.compress(body, 9, mtime=0), media_type, f'"{digest}"')
+    compressed = gzip.compress(body, 9, mtime=0)
+    return Asset(body, compressed, media_type, f'"{digest}"', f'"{digest}-gzip"')
 
 
 @cache

@@ -80,6 +80,39 @@ def test_compression_is_for_who_takes_it(client: httpx.Client) -> None:
     assert "Accept-Encoding" in answer.headers["vary"]
 
 
+@pytest.mark.parametrize(
+    ("accepted", "packed"),
+    [
+        ("gzip", True),
+        ("br, GZip ; q=0.5", True),
+        ("*", True),
+        ("x-gzip", True),
+        ("gzip;q=0", False),
+        ("gzip;q=0.000, *", False),
+        ("*;q=0", False),
+        ("br;q=1.0, identity", False),
+        ("notgzip", False),
+        ("", False),
+    ],
+)
+def test_gzip_is_sent_where_it_has_a_weight(
+    client: httpx.Client, accepted: str, packed: bool
+) -> None:
+    answer = client.get("/", headers={"Accept-Encoding": accepted})
+    assert ("content-encoding" in answer.headers) == packed
+    assert answer.text.startswith("<!doctype html>")
+
+
+def test_other_bytes_have_another_etag(client: httpx.Client) -> None:
+    """A strong one names bytes, not what they unpack to (RFC 9110, section 8.8.3.3)."""
+    packed, plain = ({"Accept-Encoding": coding} for coding in ("gzip", "identity"))
+    etag = client.get("/", headers=packed).headers["etag"]
+    assert etag != client.get("/", headers=plain).headers["etag"]
+    again = client.get("/", headers=packed | {"If-None-Match": f'"x", W/{etag}'})
+    assert (again.status_code, again.headers["etag"]) == (304, etag)
+    assert client.get("/", headers=plain | {"If-None-Match": etag}).status_code == 200
+
+
 def test_the_page_is_asked_for_again_and_often_unchanged(client: httpx.Client) -> None:
     answer = client.get("/")
     assert answer.headers["cache-control"] == "no-cache"
