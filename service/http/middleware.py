@@ -8,7 +8,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.problems import INTERNAL, Problem, respond
+from service.problems import HEADERS_TOO_LARGE, INTERNAL, Problem, respond
 from service.runtime.worker_pool import ClientGone
 from service.telemetry.metrics import Metrics
 from service.telemetry.request_record import Observation, observed
@@ -31,6 +31,14 @@ SECURITY_HEADERS: Final = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Cache-Control": "no-store",
 }
+
+HEADERS_LIMIT: Final = 32 * 1024
+"""Bytes of a request's first line and headers, all together."""
+
+HEADERS_DETAIL: Final = (
+    f"The first line and the headers are longer than {HEADERS_LIMIT // 1024} KiB together. Send "
+    "the image as the body, and nothing that long in a header."
+)
 
 _QUIET: Final = frozenset({"/livez", "/readyz", "/metrics"})
 _GONE: Final = "client-gone"
@@ -73,6 +81,13 @@ class Edge:
                 scope["path"] = self._prefix + scope["path"]
         start = perf_counter()
         status = 0
+        # Until it is told to, such a client does not send (RFC 9110, section 10.1.1).
+        unsent = any(name == b"expect" for name, _ in scope["headers"])
+
+        async def receive_on() -> Message:
+            nonlocal unsent
+            unsent = False
+            return await receive()
 
         async def send_framed(message: Message) -> None:
             nonlocal status
@@ -84,6 +99,8 @@ class Edge:
                     headers["Server-Timing"] = observation.server_timing()
                 for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
+                if unsent:  # or the next request would be taken for what was not sent of this one
+                    headers["Connection"] = "close"
             await send(message)
 
         async def refuse(problem: Problem) -> None:
@@ -93,7 +110,9 @@ class Edge:
                 await response(scope, receive, send_framed)
 
         try:
-            await app(scope, receive, send_framed)
+            if _head_bytes(scope) > HEADERS_LIMIT:
+                raise Problem(HEADERS_TOO_LARGE, HEADERS_DETAIL, {"Connection": "close"})
+            await app(scope, receive_on, send_framed)
         except ClientGone:
             if not observation.status:
                 observation.outcome = _GONE
@@ -111,6 +130,12 @@ class Edge:
     ) -> None:
         route = getattr(scope.get("route"), "path", "other")
         note(self._metrics, observation, route, method, status, seconds)
+
+
+def _head_bytes(scope: Scope) -> int:
+    """Bytes of the request's address and headers: many pieces of them may arrive as one."""
+    lines = sum(len(name) + len(value) for name, value in scope["headers"])
+    return len(scope.get("raw_path", b"")) + len(scope["query_string"]) + lines
 
 
 def note(

@@ -1,26 +1,24 @@
-"""One HTTP connection as uvicorn keeps it, made calm: deadlines, limits, and nothing lost."""
+"""One HTTP connection: uvicorn's over h11, with deadlines for what a client leaves undone.
+
+uvicorn by itself waits for headers without end, reads what is left of a refused upload without
+end, and keeps an answer without end for a client that does not read it. And it closes a connection
+at once, which loses the answer where the client still sends.
+"""
 
 import asyncio
+import sys
 from collections.abc import Callable
-from contextlib import suppress
-from functools import partial
-from typing import Final, cast
+from http import HTTPStatus
+from typing import Any, Final, cast
 
-import httptools
+import h11
 from starlette.types import Scope
-from uvicorn._types import ASGI3Application
-from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from service.http.middleware import SECURITY_HEADERS, note
+from service.http.middleware import HEADERS_DETAIL, SECURITY_HEADERS, note
 from service.problems import (
     HEADERS_TOO_LARGE,
     MALFORMED_REQUEST,
-    OVERLOADED,
     UPLOAD_TOO_SLOW,
     Problem,
     respond,
@@ -28,193 +26,84 @@ from service.problems import (
 from service.telemetry.metrics import Metrics
 from service.telemetry.request_record import observed
 
-HEADERS_LIMIT: Final = 32 * 1024
-"""Bytes of a request's first line and headers, all together."""
-
-MOST_WAITING: Final = 16
-"""Requests of one connection that wait for an earlier one's answer."""
-
-_HEADERS_DETAIL: Final = (
-    f"The first line and the headers are longer than {HEADERS_LIMIT // 1024} KiB together. Send "
-    "the image as the body, and nothing that long in a header."
-)
-_WAITING_DETAIL: Final = (
-    f"{MOST_WAITING} requests of this connection wait for their answers, which is all that may. "
-    "Send this one again, and those that came after it, when they have come."
-)
+SENDING_SECONDS: Final = 10.0
+"""A request's headers must arrive within this, and so must what is left of a refused upload."""
 
 
-class CalmFlow(FlowControl):
-    """Reads nothing while requests wait that have been read already: they are kept in memory.
+class LingeringTransport:
+    """A transport that, closed while the client sends, still lets it read the answer.
 
-    The application asks for more to hear of a hang-up, and each time uvicorn would read on.
+    It says that nothing more will come, and drops what does come until the client closes too: a
+    socket that is closed with bytes unread is reset, and the answer lost (RFC 9112, section 9.6).
     """
 
-    def __init__(self, transport: asyncio.Transport, full: Callable[[], bool]) -> None:
-        super().__init__(transport)
-        self._full = full
+    def __init__(self, transport: asyncio.Transport, sending: Callable[[], bool]) -> None:
+        self._transport = transport
+        self._sending = sending
+        self._until: asyncio.TimerHandle | None = None
 
-    def resume_reading(self) -> None:
-        """Reads on, unless requests wait."""
-        if not self._full():
-            super().resume_reading()
+    def close(self) -> None:
+        """Closes: at once, or for a client that sends when it is done, or took too long."""
+        if self._transport.is_closing() or self._until or not self._sending():
+            self._transport.close()
+            return
+        self._transport.write_eof()
+        self._transport.resume_reading()
+        loop = asyncio.get_running_loop()
+        self._until = loop.call_later(SENDING_SECONDS, self._transport.abort)
+
+    def is_closing(self) -> bool:
+        """Whether nothing more is read or written."""
+        return self._until is not None or self._transport.is_closing()
+
+    def lost(self) -> None:
+        """The connection is gone."""
+        if self._until is not None:
+            self._until.cancel()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
 
-class CalmProtocol(HttpToolsProtocol):
+class DeadlineProtocol(H11Protocol):
     """One connection, which holds nothing for a client that dawdles.
 
-    uvicorn waits for headers without end, lets them grow without end, queues requests without end,
-    reads what is left of a refused upload without end, and keeps an answer without end for a client
-    that does not read it. Here each of these has a limit.
-
     Attributes:
-        header_seconds: How long to wait for headers, or for the end of a refused upload.
         reader_seconds: How long a client may let an answer lie before it is dropped.
         metrics: Where requests are counted that are refused here.
     """
 
-    header_seconds: float
     reader_seconds: float
     metrics: Metrics
+    _awaited: str | None = None
+    _deadline: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None
-    _head_bytes = 0
-    _elsewhere = 0
-    """Bytes of the piece at hand that are known not to be of the headers that come in."""
-    _since_body = 0
-    _again = False
-    _answering: RequestResponseCycle | None = None
-    """The latest request that was handed to the application; those behind it wait."""
-    _ending: Callable[[], None] | None = None
-    """What is done once all that came before is answered; from then on nothing more is read."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client connected: its first headers are awaited."""
-        super().connection_made(transport)
-        self.flow = CalmFlow(transport, lambda: bool(self.pipeline) and not self._ending)
-        super().on_message_begin()  # what is no HTTP may not even begin one
-        self._begun = self.loop.time()
-        self._head_bytes = 0
-        self._in_head = True
-        self._in_body = False
-        self._deadline = self.loop.call_later(self.header_seconds, self._too_slow)
+        lingering = LingeringTransport(
+            transport, lambda: self.conn.their_state in (h11.SEND_BODY, h11.ERROR)
+        )
+        super().connection_made(cast(asyncio.Transport, lingering))
+        self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
-        self._deadline.cancel()
+        cast(LingeringTransport, self.transport).lost()
+        self._await(None)
         self.resume_writing()
-        self.pipeline.clear()
-        if self._answering is not None:  # uvicorn tells the latest request alone
-            self._answering.disconnected = not self._answering.response_complete
-            self._answering.message_event.set()
         super().connection_lost(exc)
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        self._answering = cycle
-        super()._start_asgi_task(cycle, app)
-
     def data_received(self, data: bytes) -> None:
-        """Bytes arrived."""
-        if self._ending:
-            return
-        self._since_body += len(data)
-        self._elsewhere = 0
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            with suppress(httptools.HttpParserError):
-                self._decline_upgrade()
-                self.data_received(data[upgrade.args[0] :])
-                return
-            self.send_400_response("What arrived is not HTTP.")
-            return
-        except httptools.HttpParserError:
-            self.send_400_response("What arrived is not HTTP.")
-            return
-        if self._in_head or self._in_body or not self.cycle.response_complete:
-            self._unset_keepalive_if_required()  # not for a stray line end, which begins nothing
-        if self._in_head and not self.transport.is_closing():
-            self._head_bytes += max(1, len(data) - self._elsewhere)
-            if self._head_bytes > HEADERS_LIMIT:
-                self._end(Problem(HEADERS_TOO_LARGE, _HEADERS_DETAIL))
-        elif self._in_body and self._since_body > HEADERS_LIMIT:
-            self._end()  # trailers, or a chunk's extensions, of which nothing is made
-
-    def on_message_begin(self) -> None:
-        """A request begins; the wait for its headers begins anew."""
-        if self._again:
-            return
-        super().on_message_begin()
-        self._begun = self.loop.time()
-        self._in_head, self._head_bytes = True, 0
-        self._await(self._too_slow)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """A header; a trailer is dropped (RFC 9110, section 6.5.1)."""
-        if self._in_head:
-            super().on_header(name, value)
-
-    def on_headers_complete(self) -> None:
-        """The headers are here; the application reads the body, under its own deadlines."""
-        if self._again:
-            return
-        self._since_body = 0
-        self._deadline.cancel()
-        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-        self._elsewhere += size
-        if size > HEADERS_LIMIT:
-            self._end(Problem(HEADERS_TOO_LARGE, _HEADERS_DETAIL))
-        elif len(self.pipeline) == MOST_WAITING:
-            self._end(Problem(OVERLOADED, _WAITING_DETAIL, {"Retry-After": "1"}))
-        if self._ending:
-            raise ValueError("the parser is not to go on")
-        super().on_headers_complete()
-        self._in_head, self._in_body = False, True
-
-    def on_body(self, body: bytes) -> None:
-        """A piece of the upload."""
-        self._since_body = 0
-        self._elsewhere += len(body)
+        """Bytes arrived; those that come after an answer that closes are dropped."""
         if not self.transport.is_closing():
-            super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        """The request is whole."""
-        if self.parser.should_upgrade():  # httptools takes the body for another protocol's
-            return
-        self._in_body = False
-        self._deadline.cancel()
-        if not self.transport.is_closing():
-            super().on_message_complete()
+            super().data_received(data)
+            self._watch()
 
     def on_response_complete(self) -> None:
-        """The answer is sent; where the upload goes on regardless, it may not do so for long.
-
-        The wait for the next headers begins anew, where some of them came meanwhile.
-        """
-        answered = not self.pipeline
+        """The answer is sent."""
         super().on_response_complete()
-        if self._ending and answered:
-            self._ending()
-        elif self._in_body and answered:  # else the upload is the next request's
-            self._await(self._close)
-        elif self._in_head:  # while answers were waited for, it may not have been read
-            self._await(self._too_slow)
-
-    def _decline_upgrade(self) -> None:
-        """Goes on with HTTP/1.1, body included, where a client offers another protocol.
-
-        Java's HttpClient offers HTTP/2 with every request; a server may ignore that (RFC
-        9110, section 7.8), but httptools then skips the body. A second parser reads the same
-        headers without the offer, unheard, and goes on from there.
-        """
-        url = self.url
-        kept = [pair for pair in self.headers if pair[0] not in (b"upgrade", b"connection")]
-        lines = [b"%s: %s\r\n" % pair for pair in kept]
-        self.parser = httptools.HttpRequestParser(self)
-        self._again = True
-        self.parser.feed_data(b"".join([b"POST / HTTP/1.1\r\n", *lines, b"\r\n"]))
-        self._again = False
-        self.url = url
+        self._watch()
 
     def pause_writing(self) -> None:
         """The client does not read: it may do so for a while."""
@@ -228,70 +117,68 @@ class CalmProtocol(HttpToolsProtocol):
         super().resume_writing()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuses what is not HTTP."""
-        detail = f"{msg} Accepted is HTTP/1.1, for example: curl -F file=@image.jpeg URL"
-        self._end(Problem(MALFORMED_REQUEST, detail))
+        """Refuses what is not HTTP; the error that h11 raised is being handled."""
+        if getattr(sys.exc_info()[1], "error_status_hint", 400) == HTTPStatus(431):
+            self._refuse(Problem(HEADERS_TOO_LARGE, HEADERS_DETAIL))
+        else:
+            detail = "What arrived is not HTTP. Accepted is HTTP/1.1, for example: "
+            self._refuse(Problem(MALFORMED_REQUEST, f"{detail}curl -F file=@image.jpeg URL"))
 
-    def _await(self, then: Callable[[], None]) -> None:
-        self._deadline.cancel()
-        self._deadline = self.loop.call_later(self.header_seconds, then)
+    def _watch(self) -> None:
+        """Sets a deadline for what the client has to send, if it is its turn to send."""
+        if self.transport.is_closing():
+            self._await(None)
+        elif self.conn.their_state is h11.IDLE:
+            idle = self.timeout_keep_alive_task is not None and not self.conn.trailing_data[0]
+            self._await(None if idle else "headers")
+        else:
+            refused = self.conn.our_state is h11.DONE and self.conn.their_state is h11.SEND_BODY
+            self._await("rest" if refused else None)
+
+    def _await(self, what: str | None) -> None:
+        """Begins to wait for something, unless that has begun already."""
+        if what == self._awaited:
+            return
+        self._awaited = what
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        if what is not None:
+            then = self._too_slow if what == "headers" else self.transport.abort
+            self._begun = self.loop.time()
+            self._deadline = self.loop.call_later(SENDING_SECONDS, then)
 
     def _too_slow(self) -> None:
-        """Ends a wait for headers: with an answer where some have come, silently where none did.
+        """Ends a wait for headers: with an answer where some have come, else silently."""
+        if self.conn.trailing_data[0]:
+            detail = f"The headers did not arrive within {SENDING_SECONDS:g} s."
+            self._refuse(Problem(UPLOAD_TOO_SLOW, detail))
+        self.transport.close()
 
-        While requests wait, nothing is read, and the client is not to blame.
-        """
-        if self.pipeline:
-            self._await(self._too_slow)
-            return
-        detail = f"The headers did not arrive within {self.header_seconds:g} s."
-        self._end(Problem(UPLOAD_TOO_SLOW, detail) if self._head_bytes else None)
-
-    def _end(self, problem: Problem | None = None) -> None:
-        """Reads nothing more, answers without the application, and closes the connection.
-
-        Earlier requests are answered first: their callers would take this answer for theirs.
-
-        Args:
-            problem: What is wrong with the request that is coming in; None closes without a word.
-        """
-        if self._ending:
-            return
-        self._deadline.cancel()
-        waits = self.cycle is not None and not self.cycle.response_complete
-        if not (self._in_head or self._in_body):  # what is no HTTP does not even begin a message
-            super().on_message_begin()
-            self._begun = self.loop.time()
-        if self._in_body:  # the latest request itself is wrong, and not the one that follows it
-            waits = bool(self.pipeline)
-            if waits:
-                self.pipeline.popleft()
-            elif self.cycle.response_started:
-                problem = None
-        self._in_body = False
-        self._ending = partial(self._say, problem)
-        if waits:
-            self.flow.resume_reading()  # and drop it: a client whose bytes lie unread loses answers
-        else:
-            self._ending()
-
-    def _say(self, problem: Problem | None) -> None:
-        if problem is not None and not self.transport.is_closing():
-            scope, status = cast(Scope, self.scope), problem.kind.status
-            observation = observed(scope)
+    def _refuse(self, problem: Problem) -> None:
+        """Answers without the application, unless it has begun to, and closes the connection."""
+        reading = self.conn.our_state is h11.SEND_RESPONSE  # then the application waits for more
+        if reading or self.conn.our_state is h11.IDLE:
+            scope: Scope = cast(Scope, self.scope) if reading else {"path": "/", "headers": []}
+            observation, status = observed(scope), problem.kind.status
             observation.outcome, observation.status = problem.kind.slug, status
-            response = respond(problem, scope.get("path", "/"), observation.request_id)
+            response = respond(problem, scope["path"], observation.request_id)
             response.headers.update(SECURITY_HEADERS)
             response.headers.update({"X-Request-ID": observation.request_id, "Connection": "close"})
-            head = [name + b": " + value + b"\r\n" for name, value in response.raw_headers]
-            self.transport.write(
-                b"".join([STATUS_LINE[status], *head, b"\r\n", bytes(response.body)])
-            )
-            if self._answering is None or self._answering.scope is not scope:  # else the edge does
+            self._send(status, response.raw_headers, bytes(response.body), scope.get("method"))
+            if reading:  # the middleware counts and logs it
+                self.cycle.disconnected = True
+                self.cycle.message_event.set()
+            else:
                 seconds = self.loop.time() - self._begun
-                note(self.metrics, observation, "other", scope.get("method"), status, seconds)
-        self._close()
+                note(self.metrics, observation, "other", None, status, seconds)
+        self.transport.close()
 
-    def _close(self) -> None:
-        if not self.transport.is_closing():
-            self.transport.close()
+    def _send(
+        self, status: int, headers: list[tuple[bytes, bytes]], body: bytes, method: str | None
+    ) -> None:
+        reason = HTTPStatus(status).phrase.encode()
+        head = h11.Response(status_code=status, headers=headers, reason=reason)
+        content = h11.Data(data=b"" if method == "HEAD" else body)
+        for event in (head, content, h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event) or b"")

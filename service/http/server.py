@@ -7,13 +7,18 @@ import math
 import signal
 import socket
 from types import FrameType
+from typing import Final
 
 import uvicorn
 from fastapi import FastAPI
 
 from service.dependencies import Resources
-from service.http.protocol import CalmProtocol
+from service.http.middleware import HEADERS_LIMIT
+from service.http.protocol import DeadlineProtocol
 from service.settings import Settings, SettingsInvalid
+
+KEEP_ALIVE_SECONDS: Final = 75
+"""An idle connection is kept this long: longer than proxies keep theirs, which is a minute."""
 
 
 class CalmServer(uvicorn.Server):
@@ -87,22 +92,19 @@ def _complaint(config: uvicorn.Config, error: OSError | UnicodeError) -> str:
 def make_server(app: FastAPI, settings: Settings) -> CalmServer:
     """Makes the server; `run` serves until it is told to stop."""
     shared: Resources = app.state.resources
-    fixed = {
-        "header_seconds": settings.header_seconds,
-        "reader_seconds": settings.answer_seconds,
-        "metrics": shared.metrics,
-    }
+    fixed = {"reader_seconds": settings.answer_seconds, "metrics": shared.metrics}
     config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
-        http=type("Protocol", (CalmProtocol,), fixed),
+        http=type("Protocol", (DeadlineProtocol,), fixed),
+        h11_max_incomplete_event_size=HEADERS_LIMIT,
         ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        timeout_keep_alive=math.ceil(settings.keep_alive_seconds),
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=math.ceil(settings.grace_seconds),
     )
     return CalmServer(config, shared, settings.drain_seconds)

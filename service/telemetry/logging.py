@@ -12,6 +12,13 @@ from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "color_message"}
+_SAID_ELSEWHERE: Final = (
+    "Invalid HTTP request received.",
+    "Unsupported upgrade request.",
+    "No supported WebSocket library detected. Please use \"pip install 'uvicorn[standard]'\", or "
+    "install 'websockets' or 'wsproto' manually.",
+)
+"""What uvicorn warns of; Java's client offers an upgrade to HTTP/2 with every request."""
 
 
 def _facts(record: logging.LogRecord) -> dict[str, Any]:
@@ -66,5 +73,7 @@ def set_up_logs(style: str, level: str, stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
+    # Each such request has a line of its own.
+    logging.getLogger("uvicorn.error").addFilter(lambda record: record.msg not in _SAID_ELSEWHERE)
     # At level debug, Pillow logs the metadata of every image, with its values.
     logging.getLogger("PIL").setLevel(logging.INFO)

@@ -14,8 +14,8 @@ import pytest
 from starlette.types import Scope
 
 from service.api import image_upload
-from service.http.middleware import SECURITY_HEADERS, Edge
-from service.http.protocol import HEADERS_LIMIT
+from service.http import protocol, server, upload
+from service.http.middleware import HEADERS_LIMIT, SECURITY_HEADERS, Edge
 from service.screening.network_input import DecodingMemory
 from shared.imaging.decode import OpenedImage
 from tests.service.conftest import Start, logged, wait_until
@@ -24,8 +24,10 @@ from tests.service.http.connections import (
     LENGTH,
     SCREEN,
     answer,
+    answers,
     connection,
     slug,
+    statuses,
 )
 from tests.service.tiny_bundle import NORMAL_LIKE, PNEUMONIA_LIKE
 
@@ -41,7 +43,7 @@ from tests.service.tiny_bundle import NORMAL_LIKE, PNEUMONIA_LIKE
         (HEAD + b"X: " + b"a" * HEADERS_LIMIT + b"\r\n\r\n", "headers-too-large"),
         (HEAD + b"".join(b"X%d: a\r\n" % n for n in range(9000)) + b"\r\n", "headers-too-large"),
         (HEAD + b"X: " + b"a" * 200_000, "headers-too-large"),
-        (b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n\r\n", "headers-too-large"),
+        (b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", "headers-too-large"),
     ],
 )
 def test_what_is_no_reasonable_http_is_refused(
@@ -65,18 +67,24 @@ ID = b"X-Request-ID: order-17\r\n"
     ("sent", "wanted", "ours"),
     [
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", "malformed-request", False),
-        (HEAD + ID + b"Content-Length: -1\r\n\r\n", "malformed-request", True),
+        (HEAD + ID + b"Content-Length: -1\r\n\r\n", "malformed-request", False),
         (HEAD + ID + b"X: " + b"a" * HEADERS_LIMIT + b"\r\n\r\n", "headers-too-large", True),
         (HEAD + ID + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", "malformed-request", True),
-        (HEAD + ID + b"X", "upload-too-slow", True),
+        (HEAD + ID + b"X", "upload-too-slow", False),
         (b"GET /livez HTTP/1.1\r\n" + ID + b"\r\n\x16\x03", "malformed-request", False),
     ],
     ids=["no HTTP", "bad length", "long header", "bad chunk", "dawdling", "after another"],
 )
 def test_a_refusal_without_the_application_is_an_answer_like_any(
-    start: Start, log: io.StringIO, sent: bytes, wanted: str, ours: bool
+    start: Start,
+    log: io.StringIO,
+    monkeypatch: pytest.MonkeyPatch,
+    sent: bytes,
+    wanted: str,
+    ours: bool,
 ) -> None:
-    client = start(header_seconds=0.2)
+    monkeypatch.setattr(protocol, "SENDING_SECONDS", 0.2)
+    client = start()
     with connection(client) as connected:
         connected.sendall(sent)
         head, _, body = answer(connected).rpartition(b"HTTP/1.1 ")[2].partition(b"\r\n\r\n")
@@ -118,8 +126,11 @@ def test_an_offer_of_http_2_is_declined_and_the_body_read(
         assert b"alive" in answer(connected)
 
 
-def test_headers_that_do_not_come_end_the_connection(start: Start) -> None:
-    client = start(header_seconds=0.2)
+def test_headers_that_do_not_come_end_the_connection(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "SENDING_SECONDS", 0.2)
+    client = start()
     for sent in (b"", HEAD, b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\nGET /livez HT"):
         with connection(client) as connected:
             connected.sendall(sent)
@@ -127,8 +138,12 @@ def test_headers_that_do_not_come_end_the_connection(start: Start) -> None:
             assert received.count(b"HTTP/1.1 408") == bool(sent)
 
 
-def test_an_idle_connection_is_kept_then_closed(start: Start) -> None:
-    client = start(header_seconds=0.2, keep_alive_seconds=2)
+def test_an_idle_connection_is_kept_then_closed(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "SENDING_SECONDS", 0.2)
+    monkeypatch.setattr(server, "KEEP_ALIVE_SECONDS", 2)
+    client = start()
     with connection(client) as connected:
         connected.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
         time.sleep(0.5)
@@ -138,9 +153,12 @@ def test_an_idle_connection_is_kept_then_closed(start: Start) -> None:
         assert time.monotonic() - begun > 0.5
 
 
-def test_a_stray_line_end_keeps_no_connection(start: Start) -> None:
+def test_a_stray_line_end_keeps_no_connection(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Some clients send one after a body (RFC 9112, section 2.2)."""
-    with connection(start(keep_alive_seconds=1)) as connected:
+    monkeypatch.setattr(protocol, "SENDING_SECONDS", 1)
+    with connection(start()) as connected:
         connected.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
         received = connected.recv(65536)
         connected.sendall(b"\r\n")
@@ -148,15 +166,21 @@ def test_a_stray_line_end_keeps_no_connection(start: Start) -> None:
         assert b"alive" in received + answer(connected)
 
 
-def test_an_upload_of_a_byte_now_and_then_is_cut_off(start: Start) -> None:
-    client = start(upload_grace_seconds=0.3)
+def test_an_upload_of_a_byte_now_and_then_is_cut_off(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upload, "PAUSE_SECONDS", 0.3)
+    client = start()
     with connection(client) as connected:
         connected.sendall(HEAD + LENGTH + b"\r\nx")
         assert slug(answer(connected)) == "upload-too-slow"
 
 
-def test_a_refused_upload_may_not_go_on_for_ever(start: Start) -> None:
-    client = start(body_limit=2000, header_seconds=0.3)
+def test_a_refused_upload_may_not_go_on_for_ever(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "SENDING_SECONDS", 0.3)
+    client = start(body_limit=2000)
     with connection(client) as connected:
         connected.sendall(HEAD + b"Content-Length: 99999999\r\n\r\nx")
         begun = time.monotonic()
@@ -215,6 +239,58 @@ def test_a_busy_service_refuses_before_the_body_is_sent(start: Start) -> None:
     assert b"100 Continue" not in received
 
 
+@pytest.mark.parametrize(
+    ("request_", "settings", "status"),
+    [
+        (HEAD + b"Content-Length: 17825792\r\n", {}, 413),
+        (HEAD + LENGTH, {"api_keys": ("key",)}, 401),
+        (HEAD + LENGTH + b"Content-Type: multipart/form-data\r\n", {}, 400),
+        (HEAD.replace(b"/predict", b"/nothing") + LENGTH, {}, 404),
+    ],
+)
+def test_a_refusal_before_100_continue_closes_the_connection(
+    start: Start, request_: bytes, settings: dict[str, Any], status: int
+) -> None:
+    """The next request on it would be taken for the body (RFC 9110, section 10.1.1)."""
+    client = start(**settings)
+    for follows in (b"", b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n", bytes(3_000_000)):
+        with connection(client) as connected:
+            connected.sendall(request_ + b"Expect: 100-continue\r\n\r\n")
+            received = connected.recv(65536)
+            with contextlib.suppress(ConnectionError):
+                connected.sendall(follows)
+            connected.shutdown(socket.SHUT_WR)
+            received += answer(connected)
+        assert statuses(received) == [status]
+        assert b"\r\nconnection: close\r\n" in received
+        assert json.loads(received.partition(b"\r\n\r\n")[2])["status"] == status
+
+
+def test_an_upload_that_was_asked_for_keeps_the_connection(client: httpx.Client) -> None:
+    with connection(client) as connected:
+        for _ in range(2):
+            connected.sendall(HEAD + LENGTH + b"Expect: 100-continue\r\n\r\n")
+            assert connected.recv(4096) == b"HTTP/1.1 100 Continue\r\n\r\n"
+            connected.sendall(NORMAL_LIKE)
+            received = answers(connected, 1, b'"request_id"')
+            assert statuses(received) == [200]
+            assert b"connection: close" not in received
+
+
+@pytest.mark.parametrize("head", [HEAD, HEAD.replace(b"1.1", b"1.0")])
+def test_a_refusal_reaches_a_client_that_sends_on_before_it_reads(
+    start: Start, head: bytes
+) -> None:
+    """nginx does so, over connections of one request; a reset would lose the answer."""
+    client = start(body_limit=2000)
+    with connection(client) as connected:
+        connected.sendall(head + b"Connection: close\r\nContent-Length: 6000000\r\n\r\n")
+        for _ in range(60):
+            connected.sendall(bytes(100_000))
+            time.sleep(0.001)
+        assert slug(answer(connected)) == "upload-too-large"
+
+
 def test_slow_uploads_do_not_fill_the_house(start: Start) -> None:
     """Places held by uploads that dawdle go to others after a second."""
     client = start(cores=1, queue=1)
@@ -247,7 +323,7 @@ def test_trailers_without_end_close_the_connection(client: httpx.Client, trailer
         begun = time.monotonic()
         with contextlib.suppress(ConnectionError):
             connected.sendall(HEAD + chunks + trailers)
-        assert answer(connected) == b""
+        assert slug(answer(connected)) == "headers-too-large"
         assert time.monotonic() - begun < 8, "long before an upload is too slow"
     assert client.get("/livez").status_code == 200
 
