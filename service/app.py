@@ -27,7 +27,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        watching = asyncio.create_task(shared.engine.watch(settings.poll_seconds))
+        watching = asyncio.create_task(shared.engine.watch())
         yield
         watching.cancel()
         with suppress(asyncio.CancelledError):

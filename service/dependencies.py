@@ -1,7 +1,7 @@
 """What all requests share, made once when the service starts."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 from starlette.requests import HTTPConnection
 
@@ -11,9 +11,13 @@ from service.inference.model_watcher import Engine
 from service.problems import NOT_READY, Problem
 from service.runtime.byte_budget import ByteBudget
 from service.runtime.malloc import keep_small_blocks
+from service.runtime.upload_memory import UploadMemory
 from service.runtime.worker_pool import Capacity
-from service.settings import Settings
+from service.settings import MIB, Settings
 from service.telemetry.metrics import Metrics
+
+UPLOADS_BESIDE: Final = 4 * MIB
+"""Memory for other uploads beside one of the largest, which is the least that there must be."""
 
 
 @dataclass
@@ -29,7 +33,7 @@ class Resources:
     engine: Engine
     capacity: Capacity
     decoded: ByteBudget
-    bodies: ByteBudget
+    uploads: UploadMemory
     metrics: Metrics
     draining: bool = False
 
@@ -44,10 +48,10 @@ class Resources:
         engine = Engine(settings.models)
         capacity = Capacity(settings.cores, settings.queue)
         decoded = ByteBudget(settings.decoded_budget)
-        bodies = ByteBudget(settings.body_budget)
-        metrics = Metrics(engine, capacity, decoded, bodies)
+        uploads = UploadMemory(settings.body_limit + UPLOADS_BESIDE)
+        metrics = Metrics(engine, capacity, decoded, uploads)
         return cls(
-            settings, Keys.from_settings(settings), engine, capacity, decoded, bodies, metrics
+            settings, Keys.from_settings(settings), engine, capacity, decoded, uploads, metrics
         )
 
     def model(self) -> ServedModel:

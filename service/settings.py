@@ -22,8 +22,6 @@ ROOT = Path(__file__).resolve().parent.parent
 MIB = 1024 * 1024
 FORM_OVERHEAD = 16 * 1024
 """Bytes that a form may add to its file: boundaries, headers, a key."""
-_BESIDE = MIB
-"""Bytes that may be in memory beside a file: its form."""
 
 # As a browser writes it (RFC 6454, section 6.2), as they are compared letter by letter.
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:]+\])(:\d{1,5})?|\*|null")
@@ -55,7 +53,6 @@ class Settings(BaseSettings):
     models: Path = Field(
         ROOT / "models", description="folder with the bundles and the file `current` that names one"
     )
-    poll_seconds: Seconds = Field(0.5, description="how often the models folder is looked at")
 
     cores: int = Field(
         default_factory=usable_cores,
@@ -67,32 +64,20 @@ class Settings(BaseSettings):
         16, ge=1, le=10_000, description="images that may wait; beyond it the answer is 503"
     )
     body_limit: ByteSize = Field(ByteSize(16 * MIB), ge=1024, description="largest upload")
-    body_budget: ByteSize = Field(
-        ByteSize(20 * MIB), ge=1024, description="bytes of uploads held in memory, all together"
-    )
     decoded_budget: ByteSize = Field(
         ByteSize(128 * MIB), ge=MIB, description="bytes that decoding may take, all together"
     )
 
-    header_seconds: Seconds = Field(10, description="a request's headers must arrive within this")
-    upload_grace_seconds: Seconds = Field(
-        10, description="an upload may pause this long, at its beginning or later"
-    )
-    upload_minimum_rate: ByteSize = Field(
-        ByteSize(4096), ge=1, description="bytes a second below which an upload is cut off"
-    )
-    upload_seconds: Seconds = Field(120, description="an upload must be whole within this")
     answer_seconds: Seconds = Field(
         30, description="once uploaded, an image is answered within this, or refused"
     )
-    keep_alive_seconds: Seconds = Field(75, description="an idle connection is kept this long")
     drain_seconds: float = Field(
         1.0, ge=0, le=3600, description="after SIGTERM: not ready, still serving, for this long"
     )
     grace_seconds: Seconds = Field(8, description="then what is in flight may take this long")
 
     api_keys: Words = Field(
-        (), description="accepted keys, separated by commas; none: no key asked"
+        (), repr=False, description="accepted keys, separated by commas; none: no key asked"
     )
     api_keys_file: Path | None = Field(
         None, description="file with a key a line, plain or as `sha256:<hex>`"
@@ -150,7 +135,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         SettingsInvalid: A value is wrong or a name unknown; the message lists all of them.
     """
     names = os.environ if environment is None else environment
-    known = {PREFIX + field.upper() for field in Settings.model_fields} | {"XRAY_DATA"}
+    known = {PREFIX + field.upper() for field in Settings.model_fields}
     complaints = [
         f"{name}: no such setting; the settings are listed by `python -m service --help`"
         for name in sorted(names)
@@ -165,20 +150,6 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
             name = "XRAY_PORT, or PORT" if name == "XRAY_PORT" else name
             shown = "" if "API_KEYS" in name else f" (got {str(error['input'])[:80]!r})"
             complaints.append(f"{name}: {error['msg'].removeprefix('Value error, ')}{shown}")
-    else:
-        complaints += _conflicts(settings)
     if complaints:
         raise SettingsInvalid("\n".join(complaints))
     return settings
-
-
-def _conflicts(settings: Settings) -> list[str]:
-    """What is wrong with settings that are right one by one."""
-    needed = settings.body_limit + _BESIDE
-    if settings.body_budget >= needed:
-        return []
-    return [
-        f"XRAY_BODY_BUDGET: {settings.body_budget} bytes have no room for one upload of "
-        f"XRAY_BODY_LIMIT ({settings.body_limit} bytes) and what comes with it; set it to {needed} "
-        "or more, or the limit lower"
-    ]

@@ -59,9 +59,9 @@ async def screen_upload(
         shared.model()
         async with shared.capacity.place() as place:
             limit = shared.settings.body_limit + (FORM_OVERHEAD if is_form else 0)
-            with Upload(request, limit, shared.bodies, shared.settings) as upload:
-                body = await upload.whole()
-                await place.arrived()
+            patience = shared.settings.answer_seconds / 2
+            with Upload(request, limit, shared.uploads, patience) as upload:
+                body = await upload.whole(place)
                 if is_form:
                     body = _from_form(content_type, body, shared, key_field)
                     return await _screen(request, body, drawing)

@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 
 DEFAULT_BUNDLE = Path(__file__).resolve().parents[2] / "models" / "default"
 
+POLL_SECONDS: Final = 0.5
+"""How often the models folder is looked at: a few stat calls, cheap enough to be at once."""
+
 RETRY_SECONDS: Final = 60.0
 """A model that could not be read is tried again so much later: disks and networks recover."""
 
@@ -47,14 +50,14 @@ class Engine:
         self._seen: object = None
         self._again_at = math.inf
 
-    async def watch(self, seconds: float) -> None:
-        """Looks for a model now, and again every so many seconds, until cancelled."""
+    async def watch(self) -> None:
+        """Looks for a model now, and again every `POLL_SECONDS`, until cancelled."""
         while True:
             try:
                 await asyncio.to_thread(self.look)
             except Exception:
                 log.exception("looking for a model failed")
-            await asyncio.sleep(seconds)
+            await asyncio.sleep(POLL_SECONDS)
 
     def look(self) -> None:
         """Takes up the model that is asked for, if there is reason to. Blocks.

@@ -9,26 +9,22 @@ class ByteBudget:
     Attributes:
         total: How many bytes there are to take, all together.
         taken: How many are taken now.
-        stuck: Who waits for bytes without anything of its own about to be given back, if anyone.
     """
 
     def __init__(self, total: int) -> None:
         self.total = total
         self.taken = 0
-        self.stuck: object = None
         self._room = threading.Condition()
 
-    def try_take(self, amount: int, seconds: float = 0, spare: int = 0) -> bool:
+    def try_take(self, amount: int, seconds: float = 0) -> bool:
         """Takes `amount` bytes if they are there, or come back within so many seconds.
 
         Args:
             amount: How many.
             seconds: How long to wait for them; blocks.
-            spare: How many are to be left over.
         """
-        most = self.total - spare
         with self._room:
-            if not self._room.wait_for(lambda: self.taken + amount <= most, max(0, seconds)):
+            if not self._room.wait_for(lambda: self.taken + amount <= self.total, max(0, seconds)):
                 return False
             self.taken += amount
             return True

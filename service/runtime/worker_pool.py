@@ -14,12 +14,6 @@ from typing import Any, TypeVar
 from service.problems import TOOK_TOO_LONG, Problem, overloaded
 from service.runtime.cpus import one_core_each, settle_worker
 
-DAWDLING_SECONDS = 1.0
-"""An upload that takes longer than this gives its place up, and asks again when it is whole."""
-
-RETURNING_SECONDS = 1.0
-"""How long such an upload then waits for a place, before those that are still to be read."""
-
 Answer = TypeVar("Answer")
 
 
@@ -58,18 +52,15 @@ class Capacity:
         return max(0, self.occupied - self.running)
 
     @asynccontextmanager
-    async def place(self, seconds: float = 0) -> AsyncIterator["Place"]:
+    async def place(self) -> AsyncIterator["Place"]:
         """A place for the length of a block.
 
-        Args:
-            seconds: How long to wait for one, after those who waited before.
-
         Raises:
-            Problem: `overloaded`; there was no room in that time.
+            Problem: `overloaded`; there is no room.
         """
         place = Place(self)
         try:
-            await place.take(seconds)
+            await place.take(0)
             yield place
         finally:
             place.leave()
@@ -138,27 +129,23 @@ class Place:
     def __init__(self, capacity: Capacity) -> None:
         self._capacity = capacity
         self._counted = False
-        self._dawdling = asyncio.get_running_loop().call_later(DAWDLING_SECONDS, self.leave)
-
-    async def arrived(self) -> None:
-        """The upload is whole: keeps the place, or waits a little for another if it was given up.
-
-        Raises:
-            Problem: `overloaded`; there was no room for `RETURNING_SECONDS`.
-        """
-        self._dawdling.cancel()
-        await self.take(RETURNING_SECONDS)
 
     def leave(self) -> None:
         """Gives the place up."""
-        self._dawdling.cancel()
         if self._counted:
             self._counted = False
             self._capacity.occupied -= 1
             self._capacity.places.release()
 
     async def take(self, seconds: float) -> None:
-        """Takes a place, unless it has one; takes and raises what `Capacity.place` does."""
+        """Takes a place, unless it has one.
+
+        Args:
+            seconds: How long to wait for one, after those who waited before.
+
+        Raises:
+            Problem: `overloaded`; there was no room in that time.
+        """
         if self._counted:
             return
         try:

@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 
 from service.inference.model_watcher import Engine
 from service.runtime.byte_budget import ByteBudget
+from service.runtime.upload_memory import UploadMemory
 from service.runtime.worker_pool import Capacity
 from service.telemetry.request_record import Observation
 
@@ -29,7 +30,9 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 class Metrics:
     """The counters and histograms of one service."""
 
-    def __init__(self, engine: Engine, capacity: Capacity, decoded: ByteBudget, bodies: ByteBudget):
+    def __init__(
+        self, engine: Engine, capacity: Capacity, decoded: ByteBudget, uploads: UploadMemory
+    ):
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "xray_requests",
@@ -64,7 +67,7 @@ class Metrics:
         self._screenings = Counter(
             "xray_screenings", "Images answered, by label", ["label"], registry=self._registry
         )
-        self._registry.register(_Gauges(engine, capacity, decoded, bodies))
+        self._registry.register(_Gauges(engine, capacity, decoded, uploads))
         ProcessCollector(registry=self._registry)
 
     def answered(self, route: str, observation: Observation, seconds: float) -> None:
@@ -108,11 +111,13 @@ class Metrics:
 class _Gauges(Collector):
     """What is read off the service's parts at the moment of asking."""
 
-    def __init__(self, engine: Engine, capacity: Capacity, decoded: ByteBudget, bodies: ByteBudget):
+    def __init__(
+        self, engine: Engine, capacity: Capacity, decoded: ByteBudget, uploads: UploadMemory
+    ):
         self._engine = engine
         self._capacity = capacity
         self._decoded = decoded
-        self._bodies = bodies
+        self._uploads = uploads
 
     def collect(self) -> Iterator[Metric]:
         """Yields the families."""
@@ -125,7 +130,7 @@ class _Gauges(Collector):
         yield GaugeMetricFamily(
             "xray_decoded_bytes", "Memory lent to decoding", self._decoded.taken
         )
-        yield GaugeMetricFamily("xray_upload_bytes", "Uploads held in memory", self._bodies.taken)
+        yield GaugeMetricFamily("xray_upload_bytes", "Uploads held in memory", self._uploads.lent)
         yield CounterMetricFamily(
             "xray_model_swaps", "Models taken up in place of another", engine.swaps
         )

@@ -9,11 +9,11 @@ import pytest
 from starlette.requests import Request
 from starlette.types import Message
 
+from service.http import upload as uploading
 from service.http.upload import Upload
 from service.problems import OVERLOADED, UPLOAD_TOO_LARGE, UPLOAD_TOO_SLOW, Problem
-from service.runtime.byte_budget import ByteBudget
-from service.runtime.worker_pool import ClientGone
-from service.settings import Settings
+from service.runtime.upload_memory import UploadMemory
+from service.runtime.worker_pool import Capacity, ClientGone
 
 BUDGET = 10_000
 
@@ -36,18 +36,22 @@ def arriving(*chunks: bytes, pause: float = 0) -> Callable[[], Awaitable[Message
 
 
 def read(
-    receive: Callable[[], Awaitable[Message]], limit: int = 5000, **settings: Any
-) -> tuple[bytes, ByteBudget]:
-    budget = ByteBudget(BUDGET)
-
+    receive: Callable[[], Awaitable[Message]], limit: int = 5000, patience: float = 0.05
+) -> bytes:
     async def run() -> bytes:
-        with Upload(request(receive), limit, budget, Settings(**settings)) as upload:
-            return await upload.whole()
+        capacity, memory = Capacity(1, 1), UploadMemory(BUDGET)
+        try:
+            async with capacity.place() as place:
+                with Upload(request(receive), limit, memory, patience) as upload:
+                    body = await upload.whole(place)
+                    assert capacity.occupied == 1
+                    assert memory.lent == len(body)
+                    return body
+        finally:
+            assert memory.lent == 0, "it is given back whatever happened"
+            capacity.close()
 
-    try:
-        return asyncio.run(run()), budget
-    finally:
-        assert budget.taken == 0, "the budget is given back whatever happened"
+    return asyncio.run(run())
 
 
 def refused(receive: Callable[[], Awaitable[Message]], **options: Any) -> Problem:
@@ -56,8 +60,15 @@ def refused(receive: Callable[[], Awaitable[Message]], **options: Any) -> Proble
     return problem.value
 
 
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Uploads have to be much faster than they have to be."""
+    monkeypatch.setattr(uploading, "PAUSE_SECONDS", 0.2)
+    monkeypatch.setattr(uploading, "MINIMUM_RATE", 1000)
+
+
 def test_chunks_are_put_together() -> None:
-    assert read(arriving(b"ab", b"", b"cd"))[0] == b"abcd"
+    assert read(arriving(b"ab", b"", b"cd")) == b"abcd"
 
 
 def test_the_limit_holds_while_reading() -> None:
@@ -69,7 +80,7 @@ def test_an_announced_length_is_refused_before_reading() -> None:
         raise AssertionError("nothing should be read")
 
     with pytest.raises(Problem) as problem:
-        Upload(request(receive, content_length="5001"), 5000, ByteBudget(BUDGET), Settings())
+        Upload(request(receive, content_length="5001"), 5000, UploadMemory(BUDGET), 0)
     assert problem.value.kind is UPLOAD_TOO_LARGE
 
 
@@ -77,62 +88,72 @@ def test_the_shared_memory_is_limited() -> None:
     assert refused(arriving(bytes(BUDGET + 1)), limit=20_000).kind is OVERLOADED
 
 
+@pytest.mark.usefixtures("hasty")
 def test_a_byte_now_and_then_is_cut_off() -> None:
-    drip = arriving(*[b"x"] * 1000, pause=0.03)
-    problem = refused(drip, upload_grace_seconds=0.2, upload_minimum_rate=1000)
+    problem = refused(arriving(*[b"x"] * 1000, pause=0.03))
     assert problem.kind is UPLOAD_TOO_SLOW
     assert problem.headers["Connection"] == "close"
 
 
+@pytest.mark.usefixtures("hasty")
 def test_bytes_that_came_fast_do_not_buy_a_silence() -> None:
-    """4000 of them would allow for 40 s at the minimum rate."""
+    """4000 of them would allow for 4 s at the minimum rate."""
     left = [bytes(4000)]
 
     async def receive() -> Message:
         if not left:
-            await asyncio.sleep(20)
+            await asyncio.Event().wait()
         return {"type": "http.request", "body": left.pop(), "more_body": True}
 
     begun = time.monotonic()
-    problem = refused(receive, upload_grace_seconds=0.2, upload_minimum_rate=100)
-    assert problem.kind is UPLOAD_TOO_SLOW
-    assert time.monotonic() - begun < 10
+    assert refused(receive).kind is UPLOAD_TOO_SLOW
+    assert time.monotonic() - begun < 3
 
 
+@pytest.mark.usefixtures("hasty")
 def test_a_slow_but_steady_upload_goes_through() -> None:
-    steady = arriving(*[bytes(100)] * 10, pause=0.05)
-    body, _ = read(steady, upload_grace_seconds=0.2, upload_minimum_rate=300)
-    assert len(body) == 1000
+    assert len(read(arriving(*[bytes(300)] * 10, pause=0.05))) == 3000
 
 
-def test_there_is_a_limit_for_the_whole_upload() -> None:
-    steady = arriving(*[bytes(100)] * 100, pause=0.02)
-    problem = refused(steady, limit=100_000, upload_seconds=0.2, upload_minimum_rate=1)
+def test_there_is_a_limit_for_the_whole_upload(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploading, "UPLOAD_SECONDS", 0.2)
+    problem = refused(arriving(*[bytes(100)] * 100, pause=0.02), limit=BUDGET)
     assert problem.kind is UPLOAD_TOO_SLOW
 
 
-def read_files(files: int) -> None:
-    """Reads 0.6 s of an upload that may bring four files of 0.5 s; it brings fewer."""
-    steady = arriving(*[bytes(100)] * 20, pause=0.03)
-    settings = Settings(upload_seconds=0.5, upload_minimum_rate=1)
+def test_a_dawdling_upload_gives_its_place_up_until_it_is_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(uploading, "DAWDLING_SECONDS", 0.01)
+    monkeypatch.setattr(uploading, "RETURNING_SECONDS", 0.05)
 
     async def run() -> None:
-        with Upload(request(steady), 5000, ByteBudget(BUDGET), settings, files=4) as upload:
-            async for _ in upload.chunks():
-                if upload.received % (2000 // files) == 0:
-                    upload.next_file()
+        capacity = Capacity(1, 0)
+        whole = asyncio.Event()
+
+        async def receive() -> Message:
+            await whole.wait()
+            return {"type": "http.request", "body": b"x"}
+
+        async def upload() -> bytes:
+            async with capacity.place() as place:
+                with Upload(request(receive), 10, UploadMemory(BUDGET), 0) as upload:
+                    return await upload.whole(place)
+
+        slow = asyncio.create_task(upload())
+        await asyncio.sleep(0)
+        assert capacity.occupied == 1
+        while capacity.occupied:
+            await asyncio.sleep(0.01)
+        async with capacity.place():
+            whole.set()
+            with pytest.raises(Problem) as full:
+                await slow
+            assert full.value.kind is OVERLOADED
+        assert await upload() == b"x"
+        capacity.close()
 
     asyncio.run(run())
-
-
-def test_the_limit_for_a_file_begins_anew_with_each() -> None:
-    read_files(4)
-
-
-def test_the_limit_for_a_file_is_no_longer_because_there_may_be_more() -> None:
-    with pytest.raises(Problem) as problem:
-        read_files(1)
-    assert problem.value.kind is UPLOAD_TOO_SLOW
 
 
 def test_a_caller_who_hangs_up_is_noticed() -> None:
@@ -141,52 +162,3 @@ def test_a_caller_who_hangs_up_is_noticed() -> None:
 
     with pytest.raises(ClientGone):
         read(receive)
-
-
-def test_an_upload_of_many_files_leaves_memory_to_single_ones() -> None:
-    """It has files under way that fill its share: it waits, and the other does not have to."""
-    budget = ByteBudget(BUDGET)
-    settings = Settings(body_limit=2000)
-
-    async def read_many() -> None:
-        pieces = arriving(*[bytes(1000)] * 30)
-        with Upload(request(pieces), 50_000, budget, settings, files=30) as upload:
-            upload.under_way = 1
-            await upload.whole()
-
-    async def run() -> bytes:
-        many = asyncio.create_task(read_many())
-        await asyncio.sleep(0.1)
-        try:
-            with Upload(request(arriving(bytes(2000))), 2000, budget, settings) as upload:
-                return await upload.whole()
-        finally:
-            many.cancel()
-
-    assert len(asyncio.run(run())) == 2000
-
-
-def test_uploads_of_many_files_do_not_wait_for_each_other_for_ever() -> None:
-    """Each holds a piece of a file and needs more than is left: all but one give way."""
-    budget = ByteBudget(BUDGET)
-
-    async def upload() -> int:
-        pieces = arriving(*[bytes(1000)] * 8, pause=0.001)
-        settings = Settings(answer_seconds=2)
-        with Upload(request(pieces), BUDGET, budget, settings, files=2) as upload:
-            return len(await upload.whole())
-
-    async def run() -> list[int | BaseException]:
-        outcomes = await asyncio.gather(*(upload() for _ in range(3)), return_exceptions=True)
-        assert budget.try_take(BUDGET)
-        later = asyncio.create_task(upload())
-        await asyncio.sleep(0.1)
-        budget.give_back(BUDGET)
-        assert await later == 8000, "it may wait, as nobody else does any more"
-        return outcomes
-
-    outcomes = asyncio.run(run())
-    assert outcomes.count(8000) == 1
-    refusals = [outcome for outcome in outcomes if isinstance(outcome, Problem)]
-    assert [refusal.kind for refusal in refusals] == [OVERLOADED] * 2
-    assert budget.taken == 0

@@ -306,7 +306,7 @@ def test_a_service_without_a_model_is_not_ready_until_one_comes(
 ) -> None:
     monkeypatch.setattr(Engine.__init__, "__defaults__", (tmp_path / "none",))
     models = tmp_path / "models"
-    client = start(ready=False, models=models, poll_seconds=0.05)
+    client = start(ready=False, models=models)
     assert client.get("/livez").status_code == 200
     assert client.get("/readyz").status_code == 503
     assert client.post("/predict", content=NORMAL_LIKE).json()["type"].endswith("not-ready")
@@ -350,7 +350,7 @@ def test_ten_swaps_leave_memory_where_it_was(tmp_path: Path) -> None:
 
 
 def test_ten_swaps_in_a_row_fail_no_request(models: Path, start: Start) -> None:
-    client = start(models=models, poll_seconds=0.01)
+    client = start(models=models)
     answered: list[tuple[int, str]] = []
     stop = threading.Event()
 
@@ -380,7 +380,7 @@ def test_ten_swaps_in_a_row_fail_no_request(models: Path, start: Start) -> None:
 def test_a_refused_bundle_is_logged_counted_and_told_of(
     models: Path, start: Start, log: io.StringIO
 ) -> None:
-    client = start(models=models, poll_seconds=0.01)
+    client = start(models=models)
     bad = publish_tiny(models, tiny_draft(threshold=0.3))
     flip_a_byte(bad / "MODEL_CARD.md")
     wait_until(lambda: "xray_model_refusals_total 1.0" in client.get("/metrics").text)

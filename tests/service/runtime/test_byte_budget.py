@@ -29,13 +29,6 @@ def test_what_comes_back_in_time_is_waited_for() -> None:
     assert budget.taken == 6
 
 
-def test_what_others_are_to_find_is_not_taken() -> None:
-    budget = ByteBudget(10)
-    assert not budget.try_take(7, spare=4)
-    assert budget.try_take(6, spare=4)
-    assert budget.try_take(4)
-
-
 @pytest.mark.parametrize("seconds", [-1, 0, 0.05])
 def test_what_does_not_come_back_in_time_is_not_taken(seconds: float) -> None:
     budget = ByteBudget(10)

@@ -11,7 +11,6 @@ from functools import partial
 import pytest
 
 from service.problems import OVERLOADED, TOOK_TOO_LONG, Problem
-from service.runtime import worker_pool
 from service.runtime.worker_pool import Capacity, ClientGone, Place
 
 
@@ -51,48 +50,17 @@ def test_places_are_limited_and_come_free_again(capacity: Capacity) -> None:
     in_loop(test)
 
 
-def test_a_dawdling_upload_gives_its_place_up(
-    capacity: Capacity, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(worker_pool, "DAWDLING_SECONDS", 0.05)
-    monkeypatch.setattr(worker_pool, "RETURNING_SECONDS", 0.05)
-
-    async def test() -> None:
-        async with capacity.place() as slow:
-            await asyncio.sleep(0.1)
-            assert capacity.occupied == 0
-            async with AsyncExitStack() as others:
-                for place in await take(capacity, 5, others):
-                    await place.arrived()
-                with pytest.raises(Problem):
-                    await slow.arrived()
-            await slow.arrived()
-            assert capacity.occupied == 1
-            await asyncio.sleep(0.1)
-            assert capacity.occupied == 1, "an upload that is whole keeps its place"
-        assert capacity.occupied == 0
-
-    in_loop(test)
-
-
-def test_a_slow_upload_gets_the_next_place_before_those_still_to_be_read(
-    capacity: Capacity, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(worker_pool, "DAWDLING_SECONDS", 0.05)
-    monkeypatch.setattr(worker_pool, "RETURNING_SECONDS", 30)
-
+def test_who_waits_gets_the_next_place_before_those_who_do_not(capacity: Capacity) -> None:
     async def test() -> None:
         async with capacity.place() as slow, AsyncExitStack() as others:
-            await asyncio.sleep(0.1)
-            first, *rest = await take(capacity, 5, others)
-            for place in (first, *rest):
-                await place.arrived()
-            arriving = asyncio.create_task(slow.arrived())
+            slow.leave()
+            first, *_ = await take(capacity, 5, others)
+            returning = asyncio.create_task(slow.take(30))
             await asyncio.sleep(0)
             first.leave()
             with pytest.raises(Problem):
                 await take(capacity, 1, others)
-            await arriving
+            await returning
             assert capacity.occupied == 5
 
     in_loop(test)
