@@ -72,6 +72,7 @@ class Edge:
             # scope to know.
             scope = {**scope, "method": "GET"}
         app = self._app
+        scope["path"] = self._tidied(scope["path"])
         if self._prefix:
             scope["root_path"] = self._prefix
             if scope["path"] == self._prefix:  # the page's own links begin where the slash is
@@ -124,6 +125,15 @@ class Edge:
         finally:
             status = status or observation.status
             self._note(scope, observation, method, status, perf_counter() - start)
+
+    def _tidied(self, path: str) -> str:
+        """A path without the slashes too many of a proxy whose address for the service ends in one.
+
+        They stand at its beginning, or after the prefix.
+        """
+        before = self._prefix if path.startswith(f"{self._prefix}//") else ""
+        path = path.removeprefix(before)
+        return before + (f"/{path.lstrip('/')}" if path.startswith("//") else path)
 
     def _note(
         self, scope: Scope, observation: Observation, method: str, status: int, seconds: float

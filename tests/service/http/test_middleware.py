@@ -56,6 +56,23 @@ def test_it_works_under_a_prefix_stripped_or_not(start: Start, path: str) -> Non
     assert client.get("/openapi.json").json()["servers"] == [{"url": "/xray"}]
 
 
+@pytest.mark.parametrize("path", ["//predict", "/xray//predict", "//xray/predict"])
+def test_a_slash_too_many_from_a_proxy_does_no_harm(start: Start, path: str) -> None:
+    """nginx asks so where location and address do not both end with a slash."""
+    client = start(root_path="/xray")
+    url = str(client.base_url).rstrip("/")
+    assert client.post(url + path, content=NORMAL_LIKE).status_code == 200
+    assert client.get(url + path.replace("predict", "")).status_code == 200
+
+
+def test_a_slash_too_many_within_a_path_is_an_address_that_is_not_there(
+    client: httpx.Client,
+) -> None:
+    url = str(client.base_url).rstrip("/")
+    assert client.post(url + "//predict", content=NORMAL_LIKE).status_code == 200
+    assert client.post(url + "/predict//batch", content=NORMAL_LIKE).status_code == 404
+
+
 @pytest.mark.parametrize("query", ["", "?lang=de"])
 def test_the_prefix_without_its_slash_leads_to_the_page(start: Start, query: str) -> None:
     """On whatever host, as the proxy's is not known."""
