@@ -9,7 +9,8 @@ import yaml
 from tests.conftest import ROOT
 
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
-NAMES = ("service", "trainer")
+PYTHON = ("service", "trainer")
+NAMES = (*PYTHON, "proxy")
 
 
 def dockerfile(name: str) -> str:
@@ -20,12 +21,12 @@ def service(name: str) -> dict[str, Any]:
     return dict(COMPOSE["services"][name])
 
 
-def test_both_images_run_as_the_same_user_who_is_not_root() -> None:
-    users = {name: re.findall(r"^USER (.+)$", dockerfile(name), re.M) for name in NAMES}
-    assert users["service"] == users["trainer"] == ["10001:10001"]
-
-
 @pytest.mark.parametrize("name", NAMES)
+def test_all_images_run_as_the_same_user_who_is_not_root(name: str) -> None:
+    assert re.findall(r"^USER (.+)$", dockerfile(name), re.M) == ["10001:10001"]
+
+
+@pytest.mark.parametrize("name", PYTHON)
 def test_images_are_built_in_stages_from_the_slim_base(name: str) -> None:
     bases = re.findall(r"^FROM (\S+)", dockerfile(name), re.M)
     assert bases == ["python:3.11-slim"] * 2
@@ -73,9 +74,19 @@ def test_documented_commands_of_the_trainer_name_a_folder_that_is_there() -> Non
     assert not without, "compose refuses to start where ./data is missing"
 
 
-def test_up_never_trains() -> None:
+def test_up_serves_and_no_more_unless_told() -> None:
     assert service("trainer")["profiles"] == ["train"]
+    assert service("proxy")["profiles"] == ["https"]
     assert "profiles" not in service("service")
+
+
+def test_the_proxy_finds_the_service_and_offers_the_ports_that_it_listens_on() -> None:
+    conf = (ROOT / "deploy" / "proxy" / "nginx.conf").read_text("utf-8")
+    listening = re.findall(r"\blisten (\d+)", conf)
+    assert [port.rpartition(":")[2] for port in service("proxy")["ports"]] == listening[::-1]
+    assert re.findall(r"^EXPOSE (.+)$", dockerfile("proxy"), re.M) == [" ".join(listening)]
+    host, port = re.findall(r"set \$service (\w+):(\d+);", conf)[0]
+    assert service(host)["ports"][0].endswith(f":{port}")
 
 
 def test_the_service_is_offered_to_this_machine_alone_unless_told() -> None:
@@ -87,3 +98,4 @@ def test_the_context_holds_no_data_and_no_history() -> None:
     assert lines[1] == "*"
     allowed = {line[1:] for line in lines if line.startswith("!")}
     assert not allowed & {".git", "data", "tests", ".", "models/current"}
+    assert "deploy/*" in lines  # but for what is named

@@ -7,6 +7,7 @@ that the engine's host can reach, so the first run takes some minutes.
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -49,7 +50,8 @@ def compose(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
     write_kaggle_folder(data, rng, train=(24, 24), val=(1, 1), test=(3, 3), size=96)
     for path in [data, *data.parents][:3]:
         path.chmod(0o755)  # the container's user is another one
-    environment = os.environ | {"PORT": "0", "DATA": str(data)}
+    free = {"PORT": "0", "HTTP_PORT": "0", "HTTPS_PORT": "0"}
+    environment = os.environ | free | {"DATA": str(data)}
 
     def run(*arguments: str, check: bool = True) -> str:
         result = subprocess.run(
@@ -66,11 +68,12 @@ def compose(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
         return result.stdout + result.stderr
 
     try:
-        run("--profile", "train", "build")
+        run("--profile", "train", "--profile", "https", "build")
         run("up", "--detach", "--wait", "--wait-timeout", "120")
         yield run
     finally:
-        run("--profile", "train", "down", "--volumes", "--timeout", "10", check=False)
+        everything = ("--profile", "train", "--profile", "https")
+        run(*everything, "down", "--volumes", "--timeout", "10", check=False)
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +125,37 @@ def test_the_service_carries_no_tensorflow_and_no_pip(compose: Compose) -> None:
     assert compose("exec", "-T", "service", "python", "-c", look).strip() == "False"
 
 
+@pytest.fixture(scope="module")
+def secure(compose: Compose, client: httpx.Client) -> Iterator[httpx.Client]:
+    """Asks through the proxy of the profile `https`, and trusts the certificate that it made."""
+    compose("--profile", "https", "up", "--detach", "--wait", "--wait-timeout", "120")
+    made = compose("exec", "-T", "proxy", "cat", "/certs/self-signed.crt")
+    trusting = ssl.create_default_context(cadata=made)
+    port = compose("port", "proxy", "8443").rpartition(":")[2].strip()
+    with httpx.Client(
+        base_url=f"https://localhost:{port}", verify=trusting, timeout=30, trust_env=False
+    ) as http:
+        yield http
+
+
+def test_the_proxy_answers_over_https(compose: Compose, secure: httpx.Client) -> None:
+    assert predict(secure).status_code in {200, 422}
+    assert secure.get("/").status_code == 200
+    refused = secure.post("/predict", content=bytes(20_000_000))
+    assert refused.status_code == 413
+    assert refused.headers["content-type"] == "application/problem+json"
+    plain = compose("port", "proxy", "8080").strip().replace("0.0.0.0", "127.0.0.1")
+    moved = httpx.get(f"http://{plain}/x", trust_env=False)
+    assert (moved.status_code, moved.headers["location"][:8]) == (308, "https://")
+
+
+def test_the_proxy_is_confined(compose: Compose, secure: httpx.Client) -> None:
+    state = inspect(compose, "proxy")
+    assert state["Config"]["User"] == "10001:10001"
+    assert state["HostConfig"]["ReadonlyRootfs"]
+    assert state["HostConfig"]["CapDrop"] == ["ALL"]
+
+
 def test_training_publishes_to_the_running_service(compose: Compose, client: httpx.Client) -> None:
     before = client.get("/model").json()["version"]
     compose(
@@ -154,3 +188,18 @@ def inspect_exit(compose: Compose) -> int:
         check=True,
     )
     return int(shown.stdout)
+
+
+def test_the_proxy_says_that_the_service_is_gone_and_finds_a_new_one(
+    compose: Compose, secure: httpx.Client
+) -> None:
+    """A new container has another address."""
+    compose("stop", "service")
+    told = secure.get("/readyz")
+    assert (told.status_code, told.headers["content-type"]) == (503, "application/problem+json")
+    up = ("up", "--detach", "--wait", "--wait-timeout", "120", "--force-recreate", "service")
+    compose(*up)
+    deadline = time.monotonic() + 60
+    while secure.get("/readyz").status_code != 200:
+        assert time.monotonic() < deadline, "the proxy did not find the new container"
+        time.sleep(0.2)
