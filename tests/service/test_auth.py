@@ -38,6 +38,17 @@ def test_everything_else_is_closed(start: Start, method: str, path: str) -> None
     expect(start(api_keys=("key",)).request(method, path), 401, "key-required")
 
 
+def test_a_key_may_come_as_prometheus_sends_it(start: Start) -> None:
+    """RFC 6750, section 2.1; what a proxy asks for by itself is none of the service's keys."""
+    client = start(api_keys=("key",))
+    for sent, status in (("Bearer key", 200), ("bearer key", 200), ("Bearer other", 401)):
+        assert client.get("/metrics", headers={"Authorization": sent}).status_code == status
+    both = {"Authorization": "Basic a2V5OmtleQ==", "X-API-Key": "key"}
+    assert client.get("/metrics", headers=both).status_code == 200
+    schemes = client.get("/openapi.json").json()["components"]["securitySchemes"]
+    assert {one["type"] for one in schemes.values()} == {"apiKey", "http"}
+
+
 def test_the_page_without_script_takes_no_image_without_a_key(start: Start) -> None:
     """Neither as a form nor as the body itself, which is refused before it is read."""
     client = start(api_keys=("key",))
