@@ -102,15 +102,14 @@ async def screen_bytes(
         memory = DecodingMemory(shared.decoded, patience, lambda: not ended.is_set())
         return screen(shared.model(), image, memory, drawing, taken)
 
-    label = None
+    screening = None
     try:
         screening = await shared.capacity.run(work, shared.settings.answer_seconds, hang_up)
-        label = screening.label
         return screening
     finally:
         ended.set()
         stages.update(taken)
-        shared.metrics.screened(stages, label)
+        shared.metrics.screened(stages, screening)
 
 
 async def _screen(request: Request, image: bytes, drawing: Drawing | None) -> Screening:

@@ -18,9 +18,13 @@ from service.inference.model_watcher import Engine
 from service.runtime.byte_budget import ByteBudget
 from service.runtime.upload_memory import UploadMemory
 from service.runtime.worker_pool import Capacity
+from service.screening.pipeline import UNFAMILIAR, Screening
 from service.telemetry.request_record import Observation
+from shared.bundle.manifest import Manifest
+from shared.labels import LABELS, PNEUMONIA
 
 SCREENING_STAGES: Final = {"queue", "decode", "infer"}
+NEEDS_REVIEW: Final = "needs_review"
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
@@ -67,6 +71,16 @@ class Metrics:
         self._screenings = Counter(
             "xray_screenings", "Images answered, by label", ["label"], registry=self._registry
         )
+        self._flags = Counter(
+            "xray_flags",
+            "Images answered with a flag, by flag: needs_review, or the code of a warning",
+            ["flag"],
+            registry=self._registry,
+        )
+        for flag in (NEEDS_REVIEW, UNFAMILIAR[0]):
+            self._flags.labels(flag)  # from the start: a rate needs a first value
+        for label in LABELS:
+            self._screenings.labels(label)
         self._registry.register(_Gauges(engine, capacity, decoded, uploads))
         ProcessCollector(registry=self._registry)
 
@@ -92,12 +106,17 @@ class Metrics:
             self._by_route[route, outcome] = found
         return found
 
-    def screened(self, stages: dict[str, float], label: str | None) -> None:
-        """Counts one image that was to be worked on: its stages, and its label if it has one."""
+    def screened(self, stages: dict[str, float], screening: Screening | None) -> None:
+        """Counts one image that was to be worked on: its stages, and its answer if it has one."""
         for stage in SCREENING_STAGES & stages.keys():
             self._stages[stage].observe(stages[stage])
-        if label is not None:
-            self._screenings.labels(label).inc()
+        if screening is None:
+            return
+        self._screenings.labels(screening.label).inc()
+        if screening.needs_review:
+            self._flags.labels(NEEDS_REVIEW).inc()
+        for code, _ in screening.warnings:
+            self._flags.labels(code).inc()
 
     def refused(self, reason: str) -> None:
         """Counts an image that was not answered, by the slug of its problem."""
@@ -143,3 +162,22 @@ class _Gauges(Collector):
             )
             info.add_metric([model.manifest.version, model.sha256], 1)
             yield info
+            shares = GaugeMetricFamily(
+                "xray_model_share",
+                "Shares of the images that the served model was evaluated on, by what was said",
+                labels=["of"],
+            )
+            for name, share in _shares(model.manifest).items():
+                shares.add_metric([name], share)
+            yield shares
+
+
+def _shares(manifest: Manifest) -> dict[str, float]:
+    """What to expect of the images that come in, as far as the manifest tells."""
+    shares = {}
+    matrix = manifest.confusion_matrix
+    if matrix is not None and (total := sum(map(sum, matrix))):
+        shares[PNEUMONIA] = sum(said_pneumonia for _, said_pneumonia in matrix) / total
+    if "reviewed" in manifest.metrics:
+        shares[NEEDS_REVIEW] = manifest.metrics["reviewed"].value
+    return shares

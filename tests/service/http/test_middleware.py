@@ -20,9 +20,17 @@ from service.http.middleware import SECURITY_HEADERS, Edge
 from service.screening import network_input
 from service.telemetry.logging import set_up_logs
 from service.telemetry.request_record import Observation
+from shared.bundle.manifest import Metric, Unfamiliar
 from tests.service.api.test_refusals import expect
 from tests.service.conftest import Start, logged, wait_until
-from tests.service.tiny_bundle import NORMAL_LIKE, PNEUMONIA_LIKE, encode, tilted
+from tests.service.tiny_bundle import (
+    NORMAL_LIKE,
+    PNEUMONIA_LIKE,
+    encode,
+    publish_tiny,
+    tilted,
+    tiny_draft,
+)
 
 
 @pytest.mark.parametrize("path", ["/livez", "/nothing", "/docs", "/openapi.json", "/"])
@@ -209,6 +217,35 @@ def test_metrics_count_outcomes_stages_and_refusals(start: Start) -> None:
         assert line in text
     assert 'xray_model_info{sha256="' in text
     assert "a-path-of-many" not in text
+
+
+def test_metrics_tell_what_comes_in_and_what_the_bundle_leads_to_expect(
+    start: Start, tmp_path: Path
+) -> None:
+    changes = {
+        "unfamiliar": Unfamiliar(maximum=1e-9, rule="everything is"),
+        "metrics": {"reviewed": Metric(value=0.16, low=0.1, high=0.2)},
+        "confusion_matrix": ((70, 8), (2, 120)),
+    }
+    publish_tiny(tmp_path, tiny_draft().model_copy(update=changes))
+    client = start(models=tmp_path)
+    before = client.get("/metrics").text
+    for line in (
+        'xray_screenings_total{label="PNEUMONIA"} 0.0',
+        'xray_flags_total{flag="needs_review"} 0.0',
+        'xray_flags_total{flag="unfamiliar_image"} 0.0',
+        'xray_model_share{of="PNEUMONIA"} 0.64',
+        'xray_model_share{of="needs_review"} 0.16',
+    ):
+        assert line in before
+    client.post("/predict", content=NORMAL_LIKE)
+    after = client.get("/metrics").text
+    assert 'xray_flags_total{flag="needs_review"} 1.0' in after
+    assert 'xray_flags_total{flag="unfamiliar_image"} 1.0' in after
+
+
+def test_a_bundle_without_figures_leads_to_expect_nothing(client: httpx.Client) -> None:
+    assert "xray_model_share{" not in client.get("/metrics").text
 
 
 def test_every_metric_is_documented(client: httpx.Client) -> None:
