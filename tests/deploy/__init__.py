@@ -1,0 +1,1 @@
+"""What `deploy/` holds, checked without a cluster and without a monitoring system."""
