@@ -15,6 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from service.inference.model_watcher import Engine
+from service.problems import PROBLEMS
 from service.runtime.byte_budget import ByteBudget
 from service.runtime.upload_memory import UploadMemory
 from service.runtime.worker_pool import Capacity
@@ -77,10 +78,13 @@ class Metrics:
             ["flag"],
             registry=self._registry,
         )
+        # From the start: a rate needs a first value.
         for flag in (NEEDS_REVIEW, UNFAMILIAR[0]):
-            self._flags.labels(flag)  # from the start: a rate needs a first value
+            self._flags.labels(flag)
         for label in LABELS:
             self._screenings.labels(label)
+        for problem in PROBLEMS:
+            self._refusals.labels(problem.slug)
         self._registry.register(_Gauges(engine, capacity, decoded, uploads))
         ProcessCollector(registry=self._registry)
 

@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -12,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 
 from service.settings import PREFIX
 
@@ -20,6 +23,25 @@ PATIENCE = 60
 
 _ROOT = Path(__file__).resolve().parents[2]
 _COMMAND = (sys.executable, "-m", "service")
+
+
+def program(name: str) -> str:
+    """The path of a program that the machine should have; skips where it has not, unless CI is set.
+
+    `.ci/run` installs those that the tests run.
+    """
+    path = shutil.which(name) or shutil.which(name, path="/usr/local/sbin:/usr/sbin")
+    if path is None and not os.environ.get("CI"):
+        pytest.skip(f"there is no {name} on this machine")
+    assert path, f"install {name}"
+    return path
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on, for programs that cannot choose one."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
 
 
 class Service:

@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from tests.conftest import ROOT
-from tests.e2e.process import launched
+from tests.e2e.process import free_port, launched, program
 from tests.service.conftest import wait_until
 from tests.service.tiny_bundle import NORMAL_LIKE, PNEUMONIA_LIKE, publish_tiny
 
@@ -29,24 +29,9 @@ LARGE = 20_000_000
 """Bytes of an upload that the service refuses."""
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 def documented(language: str) -> str:
     (block,) = re.findall(rf"^```{language}\n(.*?)^```", DOCUMENTED, re.M | re.S)
     return str(block)
-
-
-def program(name: str) -> str:
-    """The path of a program that the machine should have; skips where it has not."""
-    path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
-    if path is None and not os.environ.get("CI"):
-        pytest.skip(f"there is no {name} on this machine")
-    assert path, f"install {name}"
-    return path
 
 
 def replaced(text: str, changes: dict[str, str]) -> str:

@@ -232,6 +232,7 @@ def test_metrics_tell_what_comes_in_and_what_the_bundle_leads_to_expect(
     before = client.get("/metrics").text
     for line in (
         'xray_screenings_total{label="PNEUMONIA"} 0.0',
+        'xray_refusals_total{reason="not-a-chest-xray"} 0.0',
         'xray_flags_total{flag="needs_review"} 0.0',
         'xray_flags_total{flag="unfamiliar_image"} 0.0',
         'xray_model_share{of="PNEUMONIA"} 0.64',
