@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from importlib.util import find_spec
 
-_AFTER_TRAINING = ("skimage", "nibabel", "nilearn", "tensorflow", "tf2onnx", "onnx")
+_AFTER_TRAINING = ("matplotlib", "tensorflow", "tf2onnx", "onnx")
 
 
 def missing_packages() -> list[str]:

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import cv2
 import keras
 import numpy as np
 import pytest
@@ -12,7 +11,6 @@ from shared.preprocessing import scale
 from tests.phantoms import NOT_A_CHEST_XRAY, chest_phantom, not_a_chest_xray
 from trainer.config.recipe import Recipe
 from trainer.data.dataset import Split
-from trainer.data.other_images import _photographs, learned_from, not_chest
 from trainer.model.inference import predict
 from trainer.model.network import build_network, combine, members_of
 from trainer.model.onnx_export import export_onnx, load_network
@@ -27,23 +25,6 @@ def split(seed: int, count: int) -> Split:
     images = np.stack([chest_phantom(rng, pneumonia=bool(label)) for label in labels])
     names = [str(i) for i in range(count)]
     return Split(images, labels.astype(np.int64), np.full(count, -1), names, names)
-
-
-def test_pictures_are_of_many_kinds_and_repeat_for_a_seed() -> None:
-    xrays = split(0, 2).images
-    first, again = (not_chest(60, xrays, np.random.default_rng(2)) for _ in range(2))
-    assert first.shape == (60, 224, 224)
-    assert np.array_equal(first, again)
-    assert len({picture.tobytes() for picture in first}) > 50
-    assert np.std([picture.mean() for picture in first]) > 20
-
-
-def test_whole_photographs_that_it_learns_from_are_known_again() -> None:
-    photographs = [p for p in _photographs() if p.std() > 20][:4]
-    pictures = [cv2.resize(p, (224, 224), interpolation=cv2.INTER_LINEAR) for p in photographs]
-    others = [not_a_chest_xray(np.random.default_rng(1), kind) for kind in NOT_A_CHEST_XRAY]
-    pictures += [np.asarray(Image.fromarray(other).convert("L")) for other in others]
-    assert learned_from(np.stack(pictures)).tolist() == [True] * 4 + [False] * len(others)
 
 
 def test_an_ensemble_refuses_as_its_first_member_does(tmp_path: Path) -> None:
