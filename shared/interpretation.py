@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from shared.bundle.manifest import (
     CHEST_XRAY_HEAD,
+    FAMILIAR_HEAD,
     PNEUMONIA_HEAD,
     VIRAL_HEAD,
     Calibration,
@@ -129,7 +130,7 @@ class Interpretation:
             viral_share=viral_share,
             uncertain=(probability >= point.low) & (probability < point.high),
             refused=self._refused(logits),
-            unfamiliar=self._unfamiliar(features),
+            unfamiliar=self._unfamiliar(logits, features),
         )
 
     def _column(self, logits: NDArray[np.float32], head: str) -> NDArray[np.float32]:
@@ -140,14 +141,21 @@ class Interpretation:
             return None
         return np.asarray(self._column(logits, CHEST_XRAY_HEAD) < self.refusal.minimum)
 
-    def _unfamiliar(self, features: NDArray[np.float32] | None) -> Flags | None:
-        """Whether the whitened features lie further out than nearly all of the training images'.
+    def _unfamiliar(
+        self, logits: NDArray[np.float32], features: NDArray[np.float32] | None
+    ) -> Flags | None:
+        """Whether an image is stranger than nearly all of those that the network knows.
 
-        A Mahalanobis distance (Lee et al., "A Simple Unified Framework for Detecting
-        Out-of-Distribution Samples", NeurIPS 2018, section 2), as root mean square over the
-        features.
+        Strange is what lies far out among the whitened features: a Mahalanobis distance (Lee et
+        al., "A Simple Unified Framework for Detecting Out-of-Distribution Samples", NeurIPS 2018,
+        section 2), as root mean square over the features. Where the network has learned from X-rays
+        that it must not judge, what resembles those is strange too (outlier exposure: Hendrycks et
+        al., ICLR 2019).
         """
-        if self.unfamiliar is None or features is None:
+        rule = self.unfamiliar
+        if rule is None or features is None:
             return None
-        distance = np.sqrt(np.mean(np.square(features), axis=1))
-        return np.asarray(distance > self.unfamiliar.maximum)
+        strangeness = np.sqrt(np.mean(np.square(features), axis=1))
+        if rule.weight:
+            strangeness = strangeness - rule.weight * self._column(logits, FAMILIAR_HEAD)
+        return np.asarray(strangeness > rule.maximum)

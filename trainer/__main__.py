@@ -98,6 +98,7 @@ def _fit(asked: argparse.Namespace) -> None:
             external,
             not_chest,
             tuple(map(find_teacher, asked.teacher)),
+            asked.unlike,
         )
         if "teaching" in given(asked, Recipe) and not asked.teacher:
             raise _WrongValue("--teaching needs a --teacher: without one, the labels are all")
@@ -120,8 +121,20 @@ def _fit(asked: argparse.Namespace) -> None:
         external if external or asked.external is None else _paths(run.state["external"]),
         not_chest if not_chest or asked.not_chest is None else _paths(run.state["not_chest"]),
         tuple(map(find_teacher, asked.teacher)) or tuple(map(Path, run.state["teachers"])),
+        _unlike(asked, run),
     )
     fit(request, run)
+
+
+def _unlike(asked: argparse.Namespace, run: "RunFolder") -> Path | None:
+    """The folder that a run began with, which is where it was or where it is now."""
+    began = run.state.get("unlike")
+    if asked.unlike is not None and began is None:
+        raise TrainerError(
+            f"The run {run.path} began without --unlike. Leave it out to go on, or start a new run "
+            "without --resume."
+        )
+    return asked.unlike or (Path(began) if began else None)
 
 
 def _stored(run: "RunFolder", part: str, of: type[Fields]) -> Fields:

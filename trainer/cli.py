@@ -47,6 +47,14 @@ def build_parser() -> argparse.ArgumentParser:
         "mean of all counts",
     )
     fit.add_argument(
+        "--unlike",
+        type=Path,
+        metavar="DIR",
+        help="chest X-rays that the network must not judge, such as adults', in any folders below: "
+        "the head that knows whom it knows learns from them, and they are flagged; the network "
+        "itself does not",
+    )
+    fit.add_argument(
         "--resume",
         nargs="?",
         const="",

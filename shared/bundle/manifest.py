@@ -14,11 +14,12 @@ FORMAT_VERSION: Final = 1
 PNEUMONIA_HEAD: Final = "pneumonia"
 VIRAL_HEAD: Final = "viral"
 CHEST_XRAY_HEAD: Final = "chest_xray"
+FAMILIAR_HEAD: Final = "familiar"
 
 Version = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d{6}Z-[0-9a-f]{8}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
-Head = Literal["pneumonia", "viral", "chest_xray"]
+Head = Literal["pneumonia", "viral", "chest_xray", "familiar"]
 
 
 class _Part(BaseModel):
@@ -70,9 +71,14 @@ class Refusal(_Part):
 
 
 class Unfamiliar(_Part):
-    """An image whose whitened features have a root mean square above `maximum` is unfamiliar."""
+    """An image whose strangeness is above `maximum` is unfamiliar.
 
-    maximum: float = Field(gt=0)
+    Strangeness is the root mean square of its whitened features, less `weight` times its `familiar`
+    logit.
+    """
+
+    maximum: float
+    weight: float = Field(default=0.0, ge=0)
     rule: str
 
 
@@ -112,7 +118,7 @@ class Draft(_Part):
         cause_calibration: Of the head `viral`, P(viral | pneumonia); None without that head.
         operating_point: The decision threshold and the uncertain band.
         refusal: None: no image is refused as no chest X-ray.
-        unfamiliar: None: the graph has no output `features`.
+        unfamiliar: None: nobody knows, as the graph has no output `features`.
         heatmap: Whether the graph has the output `activation_map`.
         metrics: Figures such as accuracy, precision, recall, specificity, f1, roc_auc, ece.
         evaluated_on: What `metrics` were measured on, in words; None if they were not.
@@ -146,6 +152,12 @@ class Draft(_Part):
             raise ValueError("cause_calibration needs the head 'viral'")
         if self.refusal is not None and CHEST_XRAY_HEAD not in self.heads:
             raise ValueError("refusal needs the head 'chest_xray'")
+        if (
+            self.unfamiliar is not None
+            and self.unfamiliar.weight
+            and FAMILIAR_HEAD not in self.heads
+        ):
+            raise ValueError("a weight of unfamiliar needs the head 'familiar'")
         return self
 
 

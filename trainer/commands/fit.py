@@ -5,6 +5,7 @@
 What a stage leaves in the run's folder is not done again.
 """
 
+import hashlib
 import json
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer.console import duration, say
+from trainer.data.image_folder import load_unlike
 from trainer.data.preparation import Prepared, prepare
 from trainer.errors import TrainerError
 from trainer.evaluation.measure import check_others
@@ -24,6 +26,8 @@ from trainer.runs.run_folder import RunFolder, check_writable, write_atomically
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
+    from numpy.typing import NDArray
 
 _NETWORK = "network.json"
 
@@ -46,6 +50,8 @@ def fit(request: Request, run: RunFolder | None = None) -> Path:
     check_writable(request.models, "--models")
     check_writable(request.work, "--work")
     check_others(request.external, request.not_chest)
+    if request.unlike is not None and not request.options.refusal_images:
+        raise TrainerError("--unlike teaches the head that --refusal-images 0 leaves out: drop one")
     if missing := missing_packages():
         say(
             "Warning",
@@ -141,6 +147,7 @@ def _train(
 
     train, validation = prepared.splits["train"], prepared.splits["validation"]
     options = request.options
+    unlike = load_unlike(request.unlike) if request.unlike else None
     teachers = (
         Teachers([open_model(path) for path in request.teachers]) if request.teachers else None
     )
@@ -174,7 +181,8 @@ def _train(
     refusal = unfamiliar = None
     started = time.monotonic()
     if options.refusal_images:
-        say("Refusal", "learning what is no chest X-ray")
+        more = f", and whom it does not know from {len(unlike)}" if unlike is not None else ""
+        say("Refusal", f"learning what is no chest X-ray{more}")
         model, refusal, unfamiliar = fit_refusal(
             model,
             train,
@@ -182,6 +190,7 @@ def _train(
             request.recipe,
             options.seed,
             min(options.refusal_images, 4 * len(train)),
+            unlike=unlike,
         )
     refusal_seconds = time.monotonic() - started
     record = {
@@ -189,6 +198,7 @@ def _train(
         "best_epochs": [m.best_epoch for m in members],
         "member_logits": logits,
         "teachers": taught_by,
+        "unlike": _described(unlike),
         "refusal": refusal,
         "unfamiliar": unfamiliar,
         "parameters": model.count_params(),
@@ -198,6 +208,13 @@ def _train(
         "seconds": sum(epoch["seconds"] for m in members for epoch in m.history) + refusal_seconds,
     }
     return model, record
+
+
+def _described(images: "NDArray[np.uint8] | None") -> dict[str, Any] | None:
+    """What the manifest says of the X-rays that must not be judged: how many, and which."""
+    if images is None:
+        return None
+    return {"images": len(images), "sha256": hashlib.sha256(images.tobytes()).hexdigest()}
 
 
 def _save(model: "keras.Model", path: Path) -> None:

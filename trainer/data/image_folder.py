@@ -1,4 +1,5 @@
-"""Pictures from any folder, without classes: to see which are refused as no chest X-ray."""
+"""Pictures from any folder, without classes: to see which are refused as no chest X-ray, or to
+learn what must not be judged."""
 
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from shared import preprocessing
 from shared.imaging import decode
 from shared.imaging.refusal import ImageRefused
 from trainer.errors import TrainerError
+
+_FEWEST = 20  # X-rays from which to learn whom the network does not know
 
 
 def list_files(folder: Path) -> list[Path]:
@@ -46,3 +49,28 @@ def load_pictures(folder: Path) -> tuple[NDArray[np.uint8], int]:
     if not images:
         raise TrainerError(f"{folder} holds no readable picture ({unread} files were tried).")
     return np.stack(images), unread
+
+
+def load_unlike(folder: Path) -> NDArray[np.uint8]:
+    """Chest X-rays that the network must not judge.
+
+    Args:
+        folder: Any folder; unreadable files are left out.
+
+    Returns:
+        (N, 224, 224) uint8, at least 20.
+
+    Raises:
+        TrainerError: No folder, or too few X-rays in it.
+    """
+    try:
+        images, unread = load_pictures(folder)
+    except TrainerError as error:
+        raise TrainerError(f"--unlike: {error}") from error
+    if len(images) < _FEWEST:
+        raise TrainerError(
+            f"--unlike: {folder} holds {len(images)} readable pictures"
+            f"{f' and {unread} others' if unread else ''}; at least {_FEWEST} are needed to learn "
+            "from, better some hundreds. Add more, or leave --unlike out."
+        )
+    return images

@@ -90,7 +90,7 @@ def combine(members: list[keras.Model]) -> keras.Model:
 
     Args:
         members: Two or more networks of `build_network`. Where the first has the outputs of
-            `trainer.model.ood.attach` too, the ensemble takes its `chest_xray` and `features`.
+            `trainer.model.ood.attach` too, the ensemble takes what those add.
 
     Returns:
         A model with the inputs and outputs of the first member.
@@ -99,39 +99,42 @@ def combine(members: list[keras.Model]) -> keras.Model:
     for number, member in enumerate(members, start=1):
         member.name = f"member_{number}"
     answers = [member(image) for member in members]
-    extended = len(answers[0]) == 6
-    activation_map = layers.Average(name="activation_map")(
-        [answer[-2 if len(answer) == 6 else -1] for answer in answers]
-    )
-    # Built-in layers only, so no slicing: the logit is the mean of its map, and a fixed kernel
-    # picks the other.
+    # The first may have further heads, and `features` after its map: see trainer.model.ood.attach.
+    further = len(answers[0]) - 5
+    extended = further > 0
+    maps = [answers[0][-2 if extended else -1], *(answer[-1] for answer in answers[1:])]
+    columns = [answers[0][2 + max(further, 0)], *(answer[2] for answer in answers[1:])]
+    activation_map = layers.Average(name="activation_map")(maps)
+    # The logit of pneumonia is the mean of its map.
     pneumonia = layers.GlobalAveragePooling2D(name="pneumonia_logit")(activation_map)
-    picks = [
-        layers.Dense(1, use_bias=False, trainable=False, name=f"viral_logit_of_{number}")
-        for number in range(1, len(members) + 1)
-    ]
-    columns = [answer[3 if len(answer) == 6 else 2] for answer in answers]
     viral = layers.Average(name="viral_logit")(
-        [pick(column) for pick, column in zip(picks, columns, strict=True)]
+        [
+            _pick(column, [1], f"viral_logit_of_{number}")
+            for number, column in enumerate(columns, start=1)
+        ]
     )
-    for pick in picks:
-        kernel = np.zeros(pick.kernel.shape, np.float32)
-        kernel[1] = 1
-        pick.set_weights([kernel])
     logits = [pneumonia, viral]
     outputs = [
         layers.Activation("sigmoid", name="pneumonia")(pneumonia),
         layers.Activation("sigmoid", name="viral")(viral),
     ]
     if extended:
-        chest = layers.Dense(1, use_bias=False, trainable=False, name="chest_xray_logit")
-        logits.append(chest(columns[0]))
-        chest.set_weights([np.array([[0], [0], [1]], np.float32)])
-        outputs.append(answers[0][2])
+        logits.append(_pick(columns[0], list(range(2, 2 + further)), "further_logits"))
+        outputs += answers[0][2 : 2 + further]
     outputs += [layers.Concatenate(name="logits")(logits), activation_map]
     if extended:
-        outputs.append(answers[0][5])
+        outputs.append(answers[0][-1])
     return keras.Model(image, outputs, name="ensemble")
+
+
+def _pick(columns: Any, wanted: list[int], name: str) -> Any:
+    """Some of the columns, by a fixed kernel: built-in layers do not slice."""
+    pick = layers.Dense(len(wanted), use_bias=False, trainable=False, name=name)
+    picked = pick(columns)
+    kernel = np.zeros((columns.shape[-1], len(wanted)), np.float32)
+    kernel[wanted, range(len(wanted))] = 1
+    pick.set_weights([kernel])
+    return picked
 
 
 def members_of(model: keras.Model) -> list[keras.Model]:

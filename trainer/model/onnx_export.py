@@ -16,7 +16,13 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from shared.bundle.manifest import CHEST_XRAY_HEAD, PNEUMONIA_HEAD, VIRAL_HEAD, Calibration
+from shared.bundle.manifest import (
+    CHEST_XRAY_HEAD,
+    FAMILIAR_HEAD,
+    PNEUMONIA_HEAD,
+    VIRAL_HEAD,
+    Calibration,
+)
 from shared.interpretation import calibrated
 from shared.preprocessing import INPUT_SIZE
 from trainer.errors import TrainerError
@@ -36,6 +42,10 @@ _SERVED = tuple(TOLERANCES)
 _LAYOUTS = {
     4: (PNEUMONIA_HEAD, VIRAL_HEAD, "logits", "activation_map"),
     6: (PNEUMONIA_HEAD, VIRAL_HEAD, CHEST_XRAY_HEAD, "logits", "activation_map", "features"),
+    7: (
+        *(PNEUMONIA_HEAD, VIRAL_HEAD, CHEST_XRAY_HEAD, FAMILIAR_HEAD),
+        *("logits", "activation_map", "features"),
+    ),
 }
 
 
@@ -75,7 +85,7 @@ def named_outputs(model: "keras.Model") -> dict[str, Any]:
 
 
 def heads_of(model: "keras.Model") -> tuple[str, ...]:
-    """What the columns of `logits` will mean: `pneumonia`, and `viral`, `chest_xray` if built."""
+    """What the columns of `logits` will mean: `pneumonia`, and, if built, the others."""
     heads = [name for name in named_outputs(model) if name not in _SERVED]
     return tuple(heads) or (PNEUMONIA_HEAD,)
 

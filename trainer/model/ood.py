@@ -1,18 +1,25 @@
-"""What the network must not judge: pictures that are no chest X-ray, and chest X-rays unlike those
-it learned from.
+"""Whom the network may judge: it refuses pictures that are no chest X-ray, and knows chest X-rays
+unlike those that it learned from.
 
-Two different questions get two different means. "Is this a chest X-ray at all?" is a small head on
-the maps of the trained network, fitted against `trainer.data.other_images` while the
-network itself stays as it is, so the answer about pneumonia does not change. "Is it like the ones I
-know?" is the Mahalanobis distance of the pooled features from those of all training images (one
-Gaussian whatever the class: Kamoi & Kobayashi, "Why is the Mahalanobis Distance Effective for
-Anomaly Detection?", 2020); the whitening that makes it a plain length is the last layer of the
-graph.
+Three answers beside the one about pneumonia, all from the maps of the trained network, which stays
+as it is:
+
+- `chest_xray`: a small head, fitted against the pictures of `trainer.data.other_images`.
+- `features`: the pooled features, whitened, so that their length is the Mahalanobis distance from
+  all training images (one Gaussian whatever the class: Kamoi & Kobayashi, "Why is the Mahalanobis
+  Distance Effective for Anomaly Detection?", 2020). It knows what lies far out without having seen
+  it, but an adult's chest does not lie far out.
+- `familiar`: a second answer of that head, fitted against chest X-rays that must not be judged
+  (outlier exposure: Hendrycks, Mazeika & Dietterich, ICLR 2019), where a folder of them is given.
+  All are shown in many styles, so that it learns anatomy and not whose machine it was.
+
+The limits come from held-out chest X-rays alone: the share of them that is refused or flagged is
+what is promised.
 """
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -22,74 +29,160 @@ from numpy.typing import NDArray
 from sklearn.covariance import LedoitWolf
 
 from trainer.config.recipe import Recipe
-from trainer.data.augmentation import augment
 from trainer.data.dataset import Split
 from trainer.data.other_images import not_chest
+from trainer.data.restyling import misplaced, restyled
 from trainer.model.inference import run_keras
 from trainer.model.network import combine, members_of
 
 Grey = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
-REFUSED_SHARE = 0.002  # of held-out chest X-rays, as they are and in hard views
+REFUSED_SHARE = 0.0025  # of held-out chest X-rays
 UNFAMILIAR_SHARE = 0.01  # of held-out chest X-rays
+USUAL_SPREAD = 0.98  # quantile whose distance from the median is one unit of a score
+YES, NO, UNASKED = (1.0, 1.0), (0.0, 1.0), (0.0, 0.0)  # target and weight
 
 
 def fit_refusal(
     model: keras.Model,
     train: Split,
-    validation: Split,
+    held_out: Split,
     recipe: Recipe,
     seed: int = 0,
     images: int = 8000,
-    epochs: int = 20,
+    epochs: int = 12,
+    unlike: Grey | None = None,
 ) -> tuple[keras.Model, dict[str, Any], dict[str, Any]]:
-    """Add the head that knows chest X-rays, and the whitened features, to a trained network.
+    """Add what knows whom to judge to a trained network.
 
     Args:
-        model: From `build_network` or `combine`; an ensemble gets both from its first member.
+        model: From `build_network` or `combine`; an ensemble gets it from its first member.
         train: Images to fit on.
-        validation: Images of other patients, for the two limits.
-        recipe: Depth of the network and strength of the augmentation.
+        held_out: Images of other patients, for the two limits. A network that has learned from
+            them too knows them a little better than it will know others.
+        recipe: Depth of the network.
         seed: Of the pictures, the views and the head.
-        images: Chest X-ray views to fit the head on; as many pictures of other things.
+        images: Views of chest X-rays to fit the head on; half as many pictures of other things.
         epochs: Passes of the head over them.
+        unlike: (M, 224, 224) uint8, chest X-rays that the network must not judge, such as adults';
+            None: there is no head `familiar`, and the distance alone tells.
 
     Returns:
-        The model with the outputs [pneumonia, viral, chest_xray, logits (N, 3), activation_map,
-        features], and the manifest's `refusal` and `unfamiliar` entries.
+        The model with the outputs [pneumonia, viral, chest_xray, (familiar,) logits (N, 3 or 4),
+        activation_map, features], and the manifest's `refusal` and `unfamiliar` entries.
     """
     members = members_of(model)
     network, rng = members[0], np.random.default_rng([seed, 2])
     keras.utils.set_random_seed(seed)
     trunk = keras.Model(network.input, _maps(network, recipe))
-    hard = _hard_views(recipe)
-    xrays = train.images[rng.integers(len(train), size=images)]
-    usual, unusual = np.array_split(xrays, 2)
-    views = np.concatenate([augment(usual, rng, recipe), augment(unusual, rng, hard)])
-    pictures = not_chest(images, train.images, rng)
-
-    head = _build_head(trunk)
-    head.compile(
-        keras.optimizers.Adam(
-            keras.optimizers.schedules.CosineDecay(2e-3, epochs * -(-2 * images // 64))
-        ),
-        keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=0.02),
-    )
-    target = np.repeat(np.array([[1], [0]], np.float32), (len(views), len(pictures)), axis=0)
-    head.fit(
-        run_keras(trunk, np.concatenate([views, pictures])),
-        target,
-        batch_size=64,
-        epochs=epochs,
-        verbose=0,
-    )
-
+    lessons = _Lessons(trunk)
+    _teach(lessons, train.images, unlike, images, rng)
+    head = _build_head(trunk, familiar=unlike is not None)
+    _fit_head(head, lessons, epochs)
     extended = attach(network, head, train.images, recipe)
-    refusal, unfamiliar = _limits(extended, validation.images, hard, rng)
+    refusal, unfamiliar = _limits(extended, held_out.images)
     if len(members) > 1:
         return combine([extended, *members[1:]]), refusal, unfamiliar
     return extended, refusal, unfamiliar
+
+
+@dataclass
+class _Lessons:
+    """The maps of all views, with what the head should say of them."""
+
+    trunk: keras.Model
+    maps: list[NDArray[np.float16]] = field(default_factory=list)
+    chest_xray: list[Floats] = field(default_factory=list)
+    familiar: list[Floats] = field(default_factory=list)
+
+    def add(
+        self, views: Grey, chest_xray: tuple[float, float], familiar: tuple[float, float]
+    ) -> None:
+        """Views, and for both answers a target and whether it counts."""
+        if not len(views):  # so few were asked for
+            return
+        [maps] = run_keras(self.trunk, views)
+        self.maps.append(maps.astype(np.float16))  # half the memory; the head reads them as float32
+        for answers, answer in ((self.chest_xray, chest_xray), (self.familiar, familiar)):
+            answers.append(np.tile(np.array(answer, np.float32), (len(views), 1)))
+
+
+def _teach(
+    lessons: _Lessons,
+    known: Grey,
+    unlike: Grey | None,
+    images: int,
+    rng: np.random.Generator,
+) -> None:
+    """Chest X-rays as they are and in any style; then what they are to be told from."""
+    styles = known
+    if unlike is not None:
+        styles = np.concatenate([_drawn(known, 2 * len(unlike), rng), unlike])
+    half = images // 2
+    lessons.add(_drawn(known, half, rng), YES, YES)
+    lessons.add(restyled(_drawn(known, half, rng), styles, rng), YES, YES)
+    lessons.add(not_chest(half, known, rng), NO, NO)
+    if unlike is None:
+        return
+    lessons.add(_drawn(unlike, half // 3, rng), YES, NO)
+    lessons.add(restyled(_drawn(unlike, half, rng), styles, rng), YES, NO)
+    for source in (known, unlike):
+        lessons.add(misplaced(_drawn(source, half // 8, rng), rng), UNASKED, NO)
+
+
+def _drawn(images: Grey, count: int, rng: np.random.Generator) -> Grey:
+    """So many of the images, each as often as the others, give or take one."""
+    rounds = max(1, -(-count // len(images)))
+    order = np.concatenate([rng.permutation(len(images)) for _ in range(rounds)])
+    return np.asarray(images[order[:count]], np.uint8)
+
+
+def _maps(network: keras.Model, recipe: Recipe) -> Any:
+    """What the head sees: early maps, which still tell textures and edges of any kind of picture,
+    beside later ones, on the same cells."""
+    fine, coarse = (
+        network.get_layer(f"stage{stage}_block{recipe.depth}_relu").output for stage in (2, 3)
+    )
+    return layers.Concatenate()([layers.AveragePooling2D(2, padding="same")(fine), coarse])
+
+
+def _build_head(trunk: keras.Model, familiar: bool) -> keras.Model:
+    """Two convolutions and a dense layer over the whole field: a thorax is an arrangement, not a
+    texture."""
+    maps = keras.Input(trunk.outputs[0].shape[1:])
+    x = maps
+    for width in (32, 32):
+        x = layers.Conv2D(width, 3, 2, padding="same", use_bias=False)(x)
+        x = layers.BatchNormalization(momentum=0.9)(x)
+        x = layers.Activation("relu")(x)
+    x = layers.Dropout(0.3)(layers.Flatten()(x))
+    names = ("chest_xray", "familiar") if familiar else ("chest_xray",)
+    answers = [layers.Dense(1, name=f"{name}_answer")(x) for name in names]
+    return keras.Model(maps, answers, name="whom_to_judge")
+
+
+def _fit_head(head: keras.Model, lessons: _Lessons, epochs: int) -> None:
+    batch = 128
+    maps = np.concatenate(lessons.maps)
+    answers = [np.concatenate(a) for a in (lessons.chest_xray, lessons.familiar)]
+    answers = answers[: len(head.outputs)]
+    steps = epochs * -(-len(maps) // batch)
+    head.compile(
+        keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(3e-3, steps)),
+        [
+            keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=0.02)
+            for _ in head.outputs
+        ],
+    )
+    head.fit(
+        maps,
+        [answer[:, :1] for answer in answers],
+        sample_weight=[answer[:, 1] for answer in answers],
+        batch_size=batch,
+        epochs=epochs,
+        verbose=0,
+    )
 
 
 def attach(network: keras.Model, head: keras.Model, images: Grey, recipe: Recipe) -> keras.Model:
@@ -97,64 +190,34 @@ def attach(network: keras.Model, head: keras.Model, images: Grey, recipe: Recipe
 
     Args:
         network: From `build_network`.
-        head: From the maps of the network to the logit of a chest X-ray.
+        head: From the maps of the network to the logits `chest_xray` and, maybe, `familiar`.
         images: (N, 224, 224) uint8, training images, whose features become white.
         recipe: Depth of the network.
     """
     pooled = network.get_layer("pooled").output
-    chest = head(_maps(network, recipe))
+    answers = head(_maps(network, recipe))
+    answers = list(answers) if isinstance(answers, list | tuple) else [answers]
     [known] = run_keras(keras.Model(network.input, [pooled]), images)
     whiten = layers.Dense(known.shape[1], name="features", trainable=False)
     features = whiten(pooled)
     whiten.set_weights(_whitening(known))
     pneumonia, viral, _, activation_map = network.outputs
     logits = [network.get_layer(f"{name}_logit").output for name in ("pneumonia", "viral")]
+    names = ("chest_xray", "familiar")[: len(answers)]
     return keras.Model(
         network.input,
         [
             pneumonia,
             viral,
-            layers.Activation("sigmoid", name="chest_xray")(chest),
-            layers.Concatenate(name="logits")([*logits, chest]),
+            *(
+                layers.Activation("sigmoid", name=name)(answer)
+                for name, answer in zip(names, answers, strict=True)
+            ),
+            layers.Concatenate(name="logits")([*logits, *answers]),
             activation_map,
             features,
         ],
         name="network",
-    )
-
-
-def _maps(network: keras.Model, recipe: Recipe) -> list[Any]:
-    """What the head sees: early maps, which still tell textures and edges of any kind of
-    picture."""
-    return [network.get_layer(f"stage{stage}_block{recipe.depth}_relu").output for stage in (2, 3)]
-
-
-def _build_head(trunk: keras.Model) -> keras.Model:
-    """Two convolutions and a dense layer over the whole field: a thorax is an arrangement, not a
-    texture."""
-    fine, coarse = (keras.Input(output.shape[1:]) for output in trunk.outputs)
-    x = layers.Concatenate()([layers.AveragePooling2D(2, padding="same")(fine), coarse])
-    for width in (32, 32):
-        x = layers.Conv2D(width, 3, 2, padding="same", use_bias=False)(x)
-        x = layers.BatchNormalization(momentum=0.9)(x)
-        x = layers.Activation("relu")(x)
-    x = layers.Dropout(0.3)(layers.Flatten()(x))
-    return keras.Model([fine, coarse], layers.Dense(1)(x), name="chest_xray_logit")
-
-
-def _hard_views(recipe: Recipe) -> Recipe:
-    """Chest X-rays of other rooms, ages and senders: further out, closer in, turned, darker,
-    noisier."""
-    return dataclasses.replace(
-        recipe,
-        rotation=15.0,
-        zoom=0.35,
-        aspect=0.25,
-        shift=0.12,
-        gamma=0.7,
-        contrast=0.45,
-        noise=0.08,
-        frame=0.4,
     )
 
 
@@ -170,21 +233,28 @@ def _whitening(known: Floats) -> list[Floats]:
     return [kernel.astype(np.float32), (-estimate.location_ @ kernel).astype(np.float32)]
 
 
-def _limits(
-    model: keras.Model, images: Grey, hard: Recipe, rng: np.random.Generator
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The two limits, from held-out chest X-rays only: what is refused by mistake is what is
-    promised."""
-    plain = run_keras(model, images)
-    views = run_keras(model, augment(np.concatenate([images] * 4), rng, hard))
-    chest = np.concatenate([plain[3][:, 2], views[3][:, 2]])
-    distance = np.sqrt(np.mean(np.square(plain[5]), axis=1))
+def _limits(model: keras.Model, images: Grey) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The two limits, from held-out chest X-rays only."""
+    *_, logits, _, features = run_keras(model, images)
     refusal = {
-        "minimum": float(np.quantile(chest, REFUSED_SHARE)),
-        "rule": f"refuses {REFUSED_SHARE:.1%} of held-out chest X-rays and hard views of them",
+        "minimum": float(np.quantile(logits[:, 2], REFUSED_SHARE)),
+        "rule": f"refuses {REFUSED_SHARE:.2%} of held-out chest X-rays",
     }
-    unfamiliar = {
-        "maximum": float(np.quantile(distance, 1 - UNFAMILIAR_SHARE)),
-        "rule": f"flags {UNFAMILIAR_SHARE:.0%} of held-out chest X-rays; Mahalanobis distance",
+    distance = np.sqrt(np.mean(np.square(features), axis=1))
+    rule = f"flags {UNFAMILIAR_SHARE:.0%} of held-out chest X-rays; Mahalanobis distance"
+    if logits.shape[1] == 3:
+        limit = float(np.quantile(distance, 1 - UNFAMILIAR_SHARE))
+        return refusal, {"maximum": limit, "rule": rule}
+    # Both in units of their own spread among the known: neither outweighs the other.
+    weight = _spread(distance) / _spread(-logits[:, 3])
+    strangeness = distance - weight * logits[:, 3]
+    return refusal, {
+        "maximum": float(np.quantile(strangeness, 1 - UNFAMILIAR_SHARE)),
+        "weight": weight,
+        "rule": f"{rule} less weighted logit of the head that learned from others' X-rays",
     }
-    return refusal, unfamiliar
+
+
+def _spread(scores: Floats) -> float:
+    usual, far = np.quantile(scores, (0.5, USUAL_SPREAD))
+    return max(float(far - usual), 1e-6)

@@ -159,6 +159,7 @@ def training_record(
         "recipe": request.recipe.to_json(),
         "options": request.options.to_json() | {"holdout": holdout},
         "teachers": record["teachers"],
+        "unlike": record.get("unlike"),
         "best_epochs": record["best_epochs"],
         "seconds": round(record["seconds"]),
         "onnx_difference": record["onnx_difference"],

@@ -24,6 +24,7 @@ class Request:
         test: Whether to look at the test folder at the end.
         external: Further sets to measure on at the end, by name.
         not_chest: Folders of pictures that should be refused, by name.
+        unlike: A folder of chest X-rays that the network must not judge, to learn from; or None.
         teachers: Bundles whose answers the members learn, in place of the labels.
     """
 
@@ -36,6 +37,7 @@ class Request:
     external: dict[str, Path] = field(default_factory=dict)
     not_chest: dict[str, Path] = field(default_factory=dict)
     teachers: tuple[Path, ...] = ()
+    unlike: Path | None = None
 
     def state(self) -> dict[str, Any]:
         """What `run.json` needs to go on with this run."""
@@ -44,6 +46,7 @@ class Request:
             "test": self.test,
             "external": {name: str(path.resolve()) for name, path in self.external.items()},
             "not_chest": {name: str(path.resolve()) for name, path in self.not_chest.items()},
+            "unlike": str(self.unlike.resolve()) if self.unlike else None,
             "teachers": [str(path.resolve()) for path in self.teachers],
             "recipe": self.recipe.to_json(),
             "options": self.options.to_json(),

@@ -5,17 +5,22 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
+from shared.bundle.manifest import OperatingPoint, Refusal, Unfamiliar
+from shared.interpretation import Interpretation
 from shared.preprocessing import scale
 from tests.phantoms import NOT_A_CHEST_XRAY, chest_phantom, not_a_chest_xray
 from trainer.config.recipe import Recipe
 from trainer.data.dataset import Split
 from trainer.model.inference import predict
 from trainer.model.network import build_network, combine, members_of
-from trainer.model.onnx_export import export_onnx, load_network
+from trainer.model.onnx_export import export_onnx, heads_of, load_network
 from trainer.model.ood import fit_refusal
 
+Grey = NDArray[np.uint8]
+POINT = OperatingPoint(threshold=0.5, rule="", low=0.5, high=0.5)
 RECIPE = Recipe(stem=8, widths="8-16-16-16", depth=1)
 
 
@@ -27,23 +32,48 @@ def split(seed: int, count: int) -> Split:
     return Split(images, labels.astype(np.int64), np.full(count, -1), names, names)
 
 
-def test_an_ensemble_refuses_as_its_first_member_does(tmp_path: Path) -> None:
-    train, validation = split(1, 12), split(2, 8)
+@pytest.mark.parametrize("unlike", [None, split(3, 8).images], ids=["alone", "with others"])
+def test_an_ensemble_judges_as_its_first_member_does(unlike: Grey | None, tmp_path: Path) -> None:
+    train, held_out = split(1, 12), split(2, 8)
     members = [build_network(RECIPE) for _ in range(2)]
-    model, _, _ = fit_refusal(combine(members), train, validation, RECIPE, images=8, epochs=1)
+    model, _, unfamiliar = fit_refusal(
+        combine(members), train, held_out, RECIPE, images=16, epochs=1, unlike=unlike
+    )
+    heads = ("pneumonia", "viral", "chest_xray", "familiar")[: 3 if unlike is None else 4]
+    assert heads_of(model) == heads
+    assert ("weight" in unfamiliar) == (unlike is not None)
     h5, onnx = tmp_path / "model.h5", tmp_path / "model.onnx"
     model.save(h5)
     export_onnx(load_network(h5), onnx)
-    found = predict(onnx, validation.images, maps=True)
-    x = scale(validation.images)
+    found = predict(onnx, held_out.images, maps=True)
+    x = scale(held_out.images)
     first, second = ([np.asarray(o) for o in m(x, training=False)] for m in members_of(model))
-    mean = (first[3][:, :2] + second[2]) / 2
+    mean = (first[-3][:, :2] + second[2]) / 2
     assert found.features is not None
     assert found.activation_map is not None
-    np.testing.assert_allclose(found.activation_map, (first[4] + second[3])[..., 0] / 2, atol=1e-4)
+    np.testing.assert_allclose(found.activation_map, (first[-2] + second[3])[..., 0] / 2, atol=1e-4)
     np.testing.assert_allclose(found.logits[:, :2], mean, atol=1e-4)
-    np.testing.assert_allclose(found.logits[:, 2], first[3][:, 2], atol=1e-4)
-    np.testing.assert_allclose(found.features, first[5], atol=1e-3)
+    np.testing.assert_allclose(found.logits[:, 2:], first[-3][:, 2:], atol=1e-4)
+    np.testing.assert_allclose(found.features, first[-1], atol=1e-3)
+
+
+@pytest.mark.parametrize("unlike", [None, split(3, 8).images], ids=["alone", "with others"])
+def test_as_few_held_out_xrays_are_refused_and_flagged_as_the_limits_say(
+    unlike: Grey | None,
+) -> None:
+    train, held_out = split(1, 12), split(2, 40)
+    model, refusal, unfamiliar = fit_refusal(
+        build_network(RECIPE), train, held_out, RECIPE, images=16, epochs=1, unlike=unlike
+    )
+    rule = Interpretation(
+        heads_of(model), POINT, refusal=Refusal(**refusal), unfamiliar=Unfamiliar(**unfamiliar)
+    )
+    *_, logits, _, features = (np.asarray(o) for o in model(scale(held_out.images)))
+    answers = rule.answer(logits, features)
+    assert answers.refused is not None
+    assert answers.unfamiliar is not None
+    assert answers.refused.sum() <= 1  # those at the limit itself, up to the last digit
+    assert answers.unfamiliar.sum() <= 1
 
 
 @pytest.mark.slow
@@ -75,3 +105,40 @@ def test_the_head_refuses_other_pictures_and_keeps_the_answer_about_pneumonia() 
     assert far.mean() < 0.1
     strange = np.asarray(model(np.full((1, 224, 224, 1), 0.5, np.float32))[5])
     assert np.sqrt((strange**2).mean()) > unfamiliar["maximum"]
+
+
+@pytest.mark.slow
+def test_xrays_like_those_that_it_must_not_judge_are_flagged_in_another_style_too() -> None:
+    """Children against adults, in small: phantoms, and phantoms turned into something else by
+    anatomy alone (a broad dark band across), of which others are shown brighter and with a
+    margin."""
+    keras.utils.set_random_seed(1)
+    train, held_out = split(1, 48), split(2, 40)
+    model, _, unfamiliar = fit_refusal(
+        build_network(RECIPE),
+        train,
+        held_out,
+        RECIPE,
+        images=240,
+        epochs=16,
+        unlike=banded(split(4, 24).images),
+    )
+    rule = Interpretation(heads_of(model), POINT, unfamiliar=Unfamiliar(**unfamiliar))
+
+    def flagged(images: Grey) -> float:
+        *_, logits, _, features = (np.asarray(o) for o in model(scale(images)))
+        flags = rule.answer(logits, features).unfamiliar
+        assert flags is not None
+        return float(flags.mean())
+
+    others = banded(split(5, 24).images)
+    brighter = np.clip(others.astype(np.int64) + 30, 0, 255).astype(np.uint8)
+    assert flagged(others) > 0.8
+    assert flagged(brighter) > 0.8
+    assert flagged(split(6, 24).images) < 0.2
+
+
+def banded(images: Grey) -> Grey:
+    images = images.copy()
+    images[:, 90:140] //= 3
+    return images
