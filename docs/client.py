@@ -24,7 +24,8 @@ class Screening:
 
     label: str  # "NORMAL" or "PNEUMONIA", at the model's threshold
     probability: float  # calibrated probability of pneumonia, in [0, 1]
-    needs_review: bool  # uncertain, or an unfamiliar image: have a person look
+    needs_review: bool  # uncertain, or not reliable: have a person look
+    reliable: bool  # False: unlike the X-rays that the model knows; do not rely on the label
     warnings: tuple[str, ...]  # stable codes, such as "unfamiliar_image"
     model: str  # version of the model that answered
     request_id: str  # as in the service's log

@@ -17,6 +17,7 @@ ANSWER: Final[dict[str, Any]] = {
     "causes": {"BACTERIAL": 0.71, "VIRAL": 0.224},
     "threshold": 0.41,
     "needs_review": False,
+    "reliable": True,
     "warnings": [],
     "heatmap": None,
     "model": {"version": "2026-11-23T060000Z-3f2a9c1d", "sha256": 16 * "3f2a"},
@@ -91,7 +92,11 @@ class Answer(_Answer):
     probabilities: Probabilities
     causes: Causes | None = Field(description="null where the model does not tell them apart")
     threshold: float = Field(ge=0, le=1, description="PNEUMONIA from this probability on")
-    needs_review: bool = Field(description="uncertain, or an unfamiliar image: have a person look")
+    needs_review: bool = Field(description="uncertain, or not reliable: have a person look")
+    reliable: bool = Field(
+        description="false where the image is unlike the X-rays that the model knows, such as an "
+        "adult's: do not rely on the label"
+    )
     warnings: list[Caution]
     heatmap: Heatmap | None = Field(description="with ?heatmap=true, where the model gives one")
     model: ModelReference
@@ -108,6 +113,7 @@ class Answer(_Answer):
             causes=Causes(**screening.causes) if screening.causes else None,
             threshold=screening.threshold,
             needs_review=screening.needs_review,
+            reliable=screening.reliable,
             warnings=[Caution(code=code, message=text) for code, text in screening.warnings],
             heatmap=overlay
             and Heatmap(

@@ -23,6 +23,7 @@ class Row:
         viral: Its share that is viral pneumonia.
         threshold: PNEUMONIA from this probability on.
         needs_review: Whether a person should look.
+        reliable: False where the image is unlike those that the model knows.
         warnings: Codes, separated by spaces.
         problem: The slug of the problem for which the file was refused.
         detail: What is wrong with it, and what to do.
@@ -36,6 +37,7 @@ class Row:
     viral: float | None = None
     threshold: float | None = None
     needs_review: bool | None = None
+    reliable: bool | None = None
     warnings: str = ""
     problem: str = ""
     detail: str = ""
@@ -53,6 +55,7 @@ class Row:
             viral=causes.get(VIRAL),
             threshold=screening.threshold,
             needs_review=screening.needs_review,
+            reliable=screening.reliable,
             warnings=" ".join(code for code, _ in screening.warnings),
             model=screening.model.manifest.version,
         )

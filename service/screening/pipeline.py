@@ -21,8 +21,13 @@ from shared.labels import BACTERIAL, NORMAL, PNEUMONIA, VIRAL
 
 UNFAMILIAR: Final = (
     "unfamiliar_image",
-    "The image differs from those that the model learned from: the answer is less reliable than "
-    "usual. Have a person look at it.",
+    "The image is unlike the X-rays that the model knows: do not rely on the answer. Have a person "
+    "look at it.",
+)
+UNKNOWN_FAMILIARITY: Final = (
+    "unknown_familiarity",
+    "The model cannot tell whether it knows images like this one: compare its age, position and "
+    "machine with those that the model learned from.",
 )
 
 
@@ -34,7 +39,8 @@ class Screening:
         label: NORMAL or PNEUMONIA, at the model's threshold.
         probability: Calibrated probability of pneumonia, in [0, 1].
         causes: BACTERIAL and VIRAL, summing to `probability`; None where the model does not tell.
-        needs_review: Whether the answer is uncertain, or the image unfamiliar.
+        needs_review: Whether the answer is uncertain, or not reliable.
+        reliable: False where the image is unlike those that the model knows, such as an adult's.
         warnings: Pairs of a stable code and a sentence.
         overlay: The heatmap, alone or over the image; None where none was asked for, or the
             model gives none.
@@ -45,6 +51,7 @@ class Screening:
     probability: float
     causes: dict[str, float] | None
     needs_review: bool
+    reliable: bool
     warnings: tuple[tuple[str, str], ...]
     overlay: Overlay | None
     model: ServedModel
@@ -114,7 +121,11 @@ def _interpret(model: ServedModel, outputs: Outputs, overlay: Overlay | None) ->
             "The picture does not look like a frontal chest X-ray. If it is one, send it upright, "
             "cropped to the film and without a frame; otherwise send a chest X-ray.",
         )
-    unfamiliar = answers.unfamiliar is not None and bool(answers.unfamiliar[0])
+    reliable, warnings = True, model.caveats
+    if answers.unfamiliar is None:
+        warnings = (*warnings, UNKNOWN_FAMILIARITY)
+    elif answers.unfamiliar[0]:
+        reliable, warnings = False, (*warnings, UNFAMILIAR)
     causes = None
     if answers.bacterial is not None and answers.viral is not None:
         causes = {BACTERIAL: float(answers.bacterial[0]), VIRAL: float(answers.viral[0])}
@@ -122,8 +133,9 @@ def _interpret(model: ServedModel, outputs: Outputs, overlay: Overlay | None) ->
         label=PNEUMONIA if answers.pneumonia[0] else NORMAL,
         probability=float(answers.probability[0]),
         causes=causes,
-        needs_review=unfamiliar or bool(answers.uncertain[0]),
-        warnings=(*model.caveats, *((UNFAMILIAR,) if unfamiliar else ())),
+        needs_review=not reliable or bool(answers.uncertain[0]),
+        reliable=reliable,
+        warnings=warnings,
         overlay=overlay,
         model=model,
     )

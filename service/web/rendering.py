@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from service.problems import Problem
-from service.screening.pipeline import Screening
+from service.screening.pipeline import UNFAMILIAR, Screening
 from service.web.assets import WEB, Asset, asset, build, static_files
 from service.web.languages import Language, isolated, languages
 from service.web.remedies import OTHER, REMEDIES
@@ -148,21 +148,34 @@ def _answer(language: Language, screening: Screening) -> dict[str, Any]:
     """What the template shows of an answer: sentences, and the widths of its bar."""
     share, threshold = screening.probability, screening.threshold
     leaning = screening.label.lower()
-    outcome = "uncertain" if screening.needs_review else leaning
+    outcome = leaning
+    if screening.needs_review:
+        outcome = "uncertain" if screening.reliable else "unfamiliar"
     alike = round(share * 100) == round(threshold * 100) and share != threshold
     decimals = 1 if alike else 0
     version = screening.model.manifest.version
     return {
         "outcome": outcome,
-        "leans": leaning if screening.needs_review else None,
+        "leans": leaning if outcome == "uncertain" else None,
+        "would_say": language.say(
+            "answer.would_say",
+            label=language.words[f"answer.{leaning}"],
+            percent=language.probability(share, decimals),
+        ),
         "probability_text": language.probability(share, decimals),
         "probability_width": f"{share * 100:.1f}%",
         "threshold_x": f"{threshold * 100:.1f}%",
         "threshold_text": language.say(
             "answer.threshold", percent=language.percent(threshold, decimals)
         ),
-        "warnings": [_warning(language, *warning) for warning in screening.warnings],
-        "causes": [] if outcome == "normal" else _causes(language, screening.causes),
+        "warnings": [
+            _warning(language, code, message)
+            for code, message in screening.warnings
+            if code != UNFAMILIAR[0]  # the heading says it
+        ],
+        "causes": []
+        if outcome in ("normal", "unfamiliar")
+        else _causes(language, screening.causes),
         "provenance": f"{language.say('about.version', version=isolated(version))} · "
         f"{datetime.now().astimezone():%Y-%m-%d %H:%M %z}",
         "picture": screening.overlay and _embedded(screening.overlay.png),

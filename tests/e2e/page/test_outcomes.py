@@ -67,13 +67,24 @@ def test_how_reliable_it_is_takes_one_click(open_page: OpenPage) -> None:
     expect(driver.page.locator(".reliable")).to_contain_text("aged one to five from one hospital")
 
 
-def test_an_unfamiliar_image_carries_a_warning(
+def test_an_unfamiliar_image_gets_no_plain_answer(
     open_page: OpenPage, pictures: dict[str, Path]
 ) -> None:
     driver = open_page()
     driver.choose(pictures["unfamiliar"])
-    assert driver.outcome() == "uncertain"
-    expect(driver.page.locator(".warning")).to_contain_text("Do not rely on the answer")
+    assert driver.outcome() == "unfamiliar"
+    answer = driver.page.locator("#answer")
+    headline = answer.locator(".label")
+    expect(headline).to_contain_text("Unlike the X-rays that this program knows: do not rely on it")
+    small = answer.locator(".would-say")
+    expect(small).to_have_text(re.compile(r"What it would say: .+ \(.*\d%\)"))
+    sizes = [
+        float(part.evaluate("e => parseFloat(getComputedStyle(e).fontSize)"))
+        for part in (headline, small)
+    ]
+    assert sizes[1] < sizes[0]
+    for left_out in (".probability", ".bar", ".threshold", ".causes", ".warning"):
+        expect(answer.locator(left_out)).to_have_count(0)
 
 
 @pytest.mark.parametrize(

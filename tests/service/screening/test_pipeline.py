@@ -99,6 +99,24 @@ def test_an_unfamiliar_image_is_warned_of(model: ServedModel) -> None:
     assert (familiar.warnings, familiar.needs_review) == ((), False)
     assert [code for code, _ in strange.warnings] == ["unfamiliar_image"]
     assert strange.needs_review
+    assert (familiar.reliable, strange.reliable) == (True, False)
+
+
+def test_what_resembles_xrays_that_must_not_be_judged_is_not_reliable(model: ServedModel) -> None:
+    heads = ("pneumonia", "viral", "chest_xray", "familiar")
+    rule = Unfamiliar(maximum=1.0, weight=0.5, rule="")
+    known, other = (
+        say(model, [5.0, 0, 3, logit], [2.0, 2.0], heads=heads, unfamiliar=rule)
+        for logit in (2.0, 1.9)
+    )
+    assert (known.reliable, known.needs_review) == (True, False)
+    assert (other.reliable, other.needs_review) == (False, True)
+
+
+def test_a_model_that_knows_nobody_says_so(model: ServedModel) -> None:
+    answer = say(model, [5.0, 0, 3], unfamiliar=None)
+    assert (answer.reliable, answer.needs_review) == (True, False)
+    assert [code for code, _ in answer.warnings] == ["unknown_familiarity"]
 
 
 def test_numbers_that_are_not_finite_are_no_answer(model: ServedModel) -> None:

@@ -15,7 +15,7 @@ ENGLISH = languages()[FALLBACK].words
 SOURCES = [*WEB.glob("*.html"), *WEB.glob("*.py"), *(WEB / "static").rglob("*.js")]
 FIELD = re.compile(r"\{(\w+)\}")
 PROBLEM_SLUGS = {kind.slug for kind in PROBLEMS} | {"offline", "other"}
-OUTCOMES = {"normal", "pneumonia", "uncertain"}
+OUTCOMES = {"normal", "pneumonia", "uncertain", "unfamiliar"}
 
 BUILT = {
     "problem": PROBLEM_SLUGS,
@@ -30,7 +30,7 @@ BUILT = {
         "specificity",
         "specificity_means",
     },
-    "warning": {"unfamiliar_image", "uncalibrated_model", "other"},
+    "warning": {"unfamiliar_image", "uncalibrated_model", "other", "unknown_familiarity"},
     "meta": {"name", "dir", "digits", "percent"},
 }
 """Keys that the page puts together while it runs, by the part before their dot."""

@@ -4,8 +4,9 @@ import { draw, icon, make } from "./dom.js";
 import { isolated, knows, moment, percent, probability, say } from "./languages.js";
 import { help, title } from "./problems.js";
 
-/** What an answer comes down to: `pneumonia`, `normal` or `uncertain`. */
-export const outcome = (answer) => (answer.needs_review ? "uncertain" : answer.label.toLowerCase());
+/** What an answer comes down to: `pneumonia`, `normal`, `uncertain`, or `unfamiliar`: nothing to rely on. */
+export const outcome = (answer) =>
+  !answer.reliable ? "unfamiliar" : answer.needs_review ? "uncertain" : answer.label.toLowerCase();
 
 /** Decimals that keep a probability and a threshold apart where whole percentages would not. */
 function decimals({ probability: share, threshold }) {
@@ -33,6 +34,17 @@ export function bar(share, threshold) {
   return picture;
 }
 
+/** The label and the probability in small print, for an answer that must not be relied on. */
+export const wouldSay = (answer) =>
+  make("p", { className: "would-say" }, say("answer.would_say", {
+    label: say(`answer.${answer.label.toLowerCase()}`),
+    percent: probabilityText(answer),
+  }));
+
+/** The warnings of an answer, but for the one that its heading says. */
+export const warnings = (answer) =>
+  answer.warnings.filter(({ code }) => code !== "unfamiliar_image").map(warning);
+
 /** The answer as a card. */
 export function answerCard(item) {
   const { answer } = item;
@@ -43,12 +55,8 @@ export function answerCard(item) {
     { className: `card ${kind}` },
     make("p", { className: "label" }, icon(kind), " ", say(`answer.${kind}`)),
     lean,
-    make("p", { className: "probability" },
-      make("span", {}, say("answer.probability")), " ", make("b", {}, probabilityText(answer))),
-    bar(answer.probability, answer.threshold),
-    make("p", { className: "threshold" },
-      thresholdText(answer), " ", make("span", {}, say("answer.threshold_means"))),
-    ...answer.warnings.map(warning),
+    ...(kind === "unfamiliar" ? [wouldSay(answer)] : figures(answer)),
+    ...warnings(answer),
     make("h3", {}, say("next.heading")),
     make("p", { className: "next" }, say(`next.${kind}`)),
     ...causes(answer, kind),
@@ -57,16 +65,27 @@ export function answerCard(item) {
   );
 }
 
+/** The probability, on its bar, and the threshold. */
+function figures(answer) {
+  return [
+    make("p", { className: "probability" },
+      make("span", {}, say("answer.probability")), " ", make("b", {}, probabilityText(answer))),
+    bar(answer.probability, answer.threshold),
+    make("p", { className: "threshold" },
+      thresholdText(answer), " ", make("span", {}, say("answer.threshold_means"))),
+  ];
+}
+
 /** A warning in words; one that the language files do not know is passed on as the service wrote it. */
-export function warning({ code, message }) {
+function warning({ code, message }) {
   const known = knows(`warning.${code}`);
   return make("p", { className: "warning" }, icon("pneumonia"), " ", say(`warning.${known ? code : "other"}`),
     known ? null : make("span", { lang: "en", dir: "ltr" }, ` ${message}`));
 }
 
-/** Bacterial against viral, given that it is pneumonia; nothing where the answer is no pneumonia. */
+/** Bacterial against viral, given that it is pneumonia; nothing where the answer is no pneumonia, or no answer. */
 export function causes(answer, kind = outcome(answer)) {
-  if (!answer.causes || kind === "normal") return [];
+  if (!answer.causes || kind === "normal" || kind === "unfamiliar") return [];
   const { BACTERIAL: bacterial, VIRAL: viral } = answer.causes;
   const row = (name, share) =>
     make("div", {}, make("dt", {}, say(`causes.${name}`)), make("dd", {}, bar(share), " ", percent(share)));

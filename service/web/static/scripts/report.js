@@ -1,6 +1,6 @@
 /** One image as a one-page report, to print or to keep as a file; it leaves this page only by the reader's hand. */
 
-import { bar, causes, outcome, probabilityText, thresholdText, warning } from "./answer.js";
+import { bar, causes, outcome, probabilityText, thresholdText, warnings, wouldSay } from "./answer.js";
 import { byId, icon, make } from "./dom.js";
 import { moment, say } from "./languages.js";
 
@@ -47,10 +47,8 @@ async function lay(item) {
     make("div", { className: "pictures" }, ...(await pictures(item))),
     make("section", { className: `verdict ${kind}` },
       make("p", { className: "label" }, icon(kind), " ", say(`answer.${kind}`)),
-      make("p", {},
-        say("answer.probability"), ": ", make("b", {}, probabilityText(answer)), " · ", thresholdText(answer)),
-      bar(answer.probability, answer.threshold),
-      ...answer.warnings.map(warning)),
+      ...(kind === "unfamiliar" ? [wouldSay(answer)] : figures(answer)),
+      ...warnings(answer)),
     make("p", {}, make("b", {}, say("next.heading"), ": "), say(`next.${kind}`)),
     ...causes(answer, kind),
     make("dl", { className: "facts" },
@@ -64,7 +62,17 @@ async function lay(item) {
   return report;
 }
 
-/** The X-ray, and the X-ray with the heatmap over it; none where the browser cannot show the format. */
+/** The probability, on its bar, and the threshold. */
+function figures(answer) {
+  return [
+    make("p", {},
+      say("answer.probability"), ": ", make("b", {}, probabilityText(answer)), " · ", thresholdText(answer)),
+    bar(answer.probability, answer.threshold),
+  ];
+}
+
+/** The X-ray, and the X-ray with the heatmap over it, where there is one and the answer is one to rely on; none
+    where the browser cannot show the format. */
 async function pictures(item) {
   const figure = (address, words) =>
     make("figure", {}, make("img", { src: address, alt: words }), make("figcaption", {}, words));
@@ -72,7 +80,7 @@ async function pictures(item) {
   if (!xray) return [];
   const plain = figure(item.url, say("view.heading"));
   const map = item.answer.heatmap;
-  if (!map) return [plain];
+  if (!map || !item.answer.reliable) return [plain];
   const heat = await opened(`data:image/png;base64,${map.png}`);
   return [plain, figure(blended(xray, heat), say("report.heatmap"))];
 }
