@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from shared.bundle.store import PublishFailed
 from shared.imaging.hardening import harden
 from trainer.cli import build_parser, given
-from trainer.config.options import DECIDING, REPORTING, Options
+from trainer.config.options import CROSS_VALIDATION, DECIDING, REPORTING, Options
 from trainer.config.recipe import Recipe
 from trainer.data.dataset import SPLITS
 from trainer.errors import TrainerError
@@ -138,7 +138,7 @@ def _unlike(asked: argparse.Namespace, run: "RunFolder") -> Path | None:
 
 
 def _stored(run: "RunFolder", part: str, of: type[Fields]) -> Fields:
-    if set(run.state[part]) != {item.name for item in fields(of)} or "held_out" not in run.state:
+    if set(run.state[part]) != {item.name for item in fields(of)} or "learned" not in run.state:
         raise TrainerError(
             f"Another version of this program, with other options, began the run {run.path}. "
             "Finish it with that version, or start a new run without --resume."
@@ -215,7 +215,7 @@ def _named(option: str, pairs: list[str] | None, own: Set[str] = frozenset()) ->
         remedy = f"name it otherwise with {option} NAME={path or 'DIR'}"
         if name in ("", "..") or not path:
             raise _WrongValue(f"{option}: received {pair!r}, which lacks a name or DIR; {remedy}")
-        if name.lower() in {*SPLITS, "validation", *own}:
+        if name.lower() in {*SPLITS, CROSS_VALIDATION, *own}:
             raise _WrongValue(
                 f"{option}: received {pair!r}, but {name} is a set of the data itself; {remedy}"
             )

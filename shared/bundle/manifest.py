@@ -95,7 +95,7 @@ class Data(_Part):
 
     Attributes:
         fingerprint: sha256 over the names and contents of the images, or None if unknown.
-        held_out: The same of those among them that validated.
+        held_out: The same of those among them that validated; None where all were learned from.
         kaggle: Whether they are the Kaggle folders, by the names of their files.
         counts: Images by split and class: {"train": {"NORMAL": 1205, ...}, ...}.
         patients: Patients by split.

@@ -29,17 +29,20 @@ TINY = (
         "--batch-size",
         "8",
     ),
-    *("--validation-share", "0.25", "--refusal-images", "48", "--resamples", "50"),
-    *("--samples", "2", "--no-mixed-precision"),
+    *("--sizes", "64", "--folds", "2", "--fold-sizes", "64"),
+    *("--refusal-images", "48", "--resamples", "50", "--samples", "2", "--no-mixed-precision"),
 )
 # Knobs of a recipe with which images come as they are: too few steps learn little from other views.
-PLAIN_VIEWS: dict[str, Any] = dict.fromkeys(
-    (
-        *("rotation", "zoom", "aspect", "shift", "shear", "gamma", "contrast", "blur", "sharpen"),
-        *("noise", "compression", "equalise", "frame", "erasing", "mixup"),
+PLAIN_VIEWS: dict[str, Any] = {
+    "crop": 1.0,
+    **dict.fromkeys(
+        (
+            *("rotation", "shear", "gamma", "contrast", "blur", "sharpen"),
+            *("noise", "compression", "equalise", "frame", "erasing", "mixup"),
+        ),
+        0.0,
     ),
-    0.0,
-)
+}
 
 
 def trainer(*arguments: str | Path, timeout: float = 600) -> subprocess.CompletedProcess[str]:

@@ -97,7 +97,7 @@ def keep_one_patient(data: Path) -> None:
         (remove_test, ("test is missing or empty", "--no-test")),
         (empty_test_class, ("test/PNEUMONIA is missing or empty", "--no-test")),
         (break_most, ("train/PNEUMONIA", "19 of 24 files", "again")),
-        (keep_one_patient, ("Only 2 patients in the class NORMAL", "--validation-share")),
+        (keep_one_patient, ("Only 2 patients in the class NORMAL", "--folds")),
     ],
 )
 def test_unusable_data(damage: Damage, parts: tuple[str, ...], data: Path, tmp_path: Path) -> None:
@@ -189,8 +189,10 @@ def test_full_disk_while_decoding(phantoms: Path, tmp_path: Path) -> None:
     [
         (("--rule", "best"), ("unknown rule 'best'", "sensitivity=0.97")),
         (("--rule", "sensitivity=7"), ("'sensitivity=7'", "below 1")),
-        (("--holdout", "random"), ("holdout: received 'random'", "swapped")),
-        (("--validation-share", "0.9"), ("validation_share: received 0.9",)),
+        (("--machines", "drop"), ("machines: received 'drop'", "leave-out")),
+        (("--folds", "1"), ("folds: received 1", "2 or more")),
+        (("--sizes", "100"), ("sizes: received '100'", "160-96")),
+        (("--fold-sizes", "big"), ("fold_sizes: received 'big'", "160-96")),
         (("--epochs", "0"), ("epochs: received 0", "1 or more")),
         (("--widths", "8-8"), ("widths: received '8-8'",)),
         (("--refusal-images", "1"), ("refusal_images: received 1", "2 or more")),
@@ -267,9 +269,9 @@ def test_a_set_from_elsewhere_is_not_named_as_the_data(
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("evaluate", "--data", "x", "--members", "2"),
+        ("evaluate", "--data", "x", "--folds", "2"),
         ("evaluate", "--data", "x", "--rule", "balanced"),
-        ("export", "x.h5", "--holdout", "late"),
+        ("export", "x.h5", "--machines", "keep"),
         ("export", "x.h5", "--refusal-images", "0"),
     ],
 )

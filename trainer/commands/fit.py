@@ -1,6 +1,6 @@
 """`fit`: from the folders to a published bundle, in stages that a killed run can resume.
 
-    data -> split by patient -> members -> ensemble -> refusal -> export -> decision -> report
+    data -> folds -> members on all -> ensemble -> refusal -> export -> decision -> report
 
 What a stage leaves in the run's folder is not done again.
 """
@@ -13,9 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from trainer.console import duration, say
+from trainer.data.audit import fingerprint
 from trainer.data.image_folder import load_unlike
 from trainer.data.preparation import Prepared, prepare
+from trainer.data.splits import validation_split
 from trainer.errors import TrainerError
 from trainer.evaluation.measure import check_others
 from trainer.model.backend import load_keras, missing_packages
@@ -26,10 +30,11 @@ from trainer.runs.run_folder import RunFolder, check_writable, write_atomically
 
 if TYPE_CHECKING:
     import keras
-    import numpy as np
     from numpy.typing import NDArray
 
 _NETWORK = "network.json"
+_COMPARED = 500  # images, at most, on which .h5 and .onnx must answer alike
+_HEAD_HELD = 0.1  # of the patients, for the limits of what is refused
 
 
 def fit(request: Request, run: RunFolder | None = None) -> Path:
@@ -77,23 +82,23 @@ def fit(request: Request, run: RunFolder | None = None) -> Path:
 
 
 def _check_same_images(request: Request, prepared: Prepared, run: RunFolder) -> None:
-    """A resumed run must learn from, and be judged by, the images that it began with."""
+    """A resumed run must learn from the images that it began with."""
     now, began = _images(prepared), run.state
     if began["fingerprint"] != now["fingerprint"]:
         raise TrainerError(
             f"The training images in {request.data} have changed since the run {run.path} began. "
             "Put them back, or start a new run without --resume."
         )
-    if began["held_out"] != now["held_out"]:
+    if began["learned"] != now["learned"]:
         raise TrainerError(
-            f"The run {run.path} held out other patients than this version of the program does, "
-            "and would be judged by images that it learned from. Finish it with the version that "
-            "began it, or start a new run without --resume."
+            f"The run {run.path} left out other images than this version of the program does. "
+            "Finish it with the version that began it, or start a new run without --resume."
         )
 
 
 def _images(prepared: Prepared) -> dict[str, str | None]:
-    return {"fingerprint": prepared.data.fingerprint, "held_out": prepared.data.held_out}
+    learned = prepared.splits["train"].select(np.flatnonzero(prepared.learned))
+    return {"fingerprint": prepared.data.fingerprint, "learned": fingerprint(learned)}
 
 
 @contextmanager
@@ -129,8 +134,9 @@ def _network(request: Request, prepared: Prepared, run: RunFolder) -> Fitted:
     partial.replace(h5)
     model = load_network(h5)  # what is exported and measured is what the file holds
     export_onnx(model, onnx)
-    record["onnx_difference"] = check_equal(model, onnx, prepared.splits["validation"].images)
-    say("Export", f"ONNX equals .h5 to {record['onnx_difference']:.1g} on validation images")
+    images = prepared.splits["train"].images
+    record["onnx_difference"] = check_equal(model, onnx, images[:: -(-len(images) // _COMPARED)])
+    say("Export", f"ONNX equals .h5 to {record['onnx_difference']:.1g} on training images")
     write_atomically(record_file, json.dumps(record))
     return Fitted(model, h5, onnx, record)
 
@@ -142,52 +148,54 @@ def _train(
 
     from trainer.model.network import combine, multiply_adds
     from trainer.model.ood import fit_refusal
+    from trainer.training.cross_validation import cross_validate
     from trainer.training.distillation import Teachers
-    from trainer.training.loop import ResumeMismatch, fit_member, predict_logits
+    from trainer.training.loop import ResumeMismatch, fit_member
 
-    train, validation = prepared.splits["train"], prepared.splits["validation"]
-    options = request.options
+    recipe, options = request.recipe, request.options
+    learned = np.flatnonzero(prepared.learned)
+    train = prepared.splits["train"].select(learned)
+    rare = prepared.machines[learned] if options.machines == "weigh" else None
     unlike = load_unlike(request.unlike) if request.unlike else None
     teachers = (
         Teachers([open_model(path) for path in request.teachers]) if request.teachers else None
     )
-    taught_by = teachers.record(prepared.data.held_out) if teachers else []
-    if not all(teacher["held_out_alike"] for teacher in taught_by):
+    if teachers:
         say(
             "  warning",
-            "a teacher may have learned from patients who validate here, as its own run held out "
-            "others: the validation figures will flatter a little",
+            "the teachers have learned from patients of every fold: what is told out of fold will "
+            "flatter a little",
         )
     members = []
-    for index in range(options.members):
-        label = f"Member {index + 1}/{options.members}" if options.members > 1 else "Training"
-        try:
+    try:
+        found = cross_validate(prepared, recipe, options, folder, teachers)
+        for index, member in enumerate(recipe.members()):
+            several = f"Member {index + 1}/{len(recipe.input_sizes)}, {member.sizes} pixels"
             members.append(
                 fit_member(
-                    request.recipe,
+                    member,
                     train,
-                    validation,
                     folder / f"member-{index + 1}",
                     options.seed + index,
                     teachers,
-                    label=label,
+                    rare,
+                    label=several if len(recipe.input_sizes) > 1 else "Training",
                 )
             )
-        except ResumeMismatch as error:
-            raise TrainerError(str(error)) from error
-        say(label, f"best epoch {members[-1].best_epoch} of {len(members[-1].history)}")
-    logits = [predict_logits(m.model, validation.images)[:, 0].tolist() for m in members]
+    except ResumeMismatch as error:
+        raise TrainerError(str(error)) from error
     model = members[0].model if len(members) == 1 else combine([m.model for m in members])
     refusal = unfamiliar = None
     started = time.monotonic()
     if options.refusal_images:
         more = f", and whom it does not know from {len(unlike)}" if unlike is not None else ""
         say("Refusal", f"learning what is no chest X-ray{more}")
+        fitted, held = validation_split(train, _HEAD_HELD, options.seed)
         model, refusal, unfamiliar = fit_refusal(
             model,
-            train,
-            validation,
-            request.recipe,
+            train.select(fitted),
+            train.select(held),
+            recipe,
             options.seed,
             min(options.refusal_images, 4 * len(train)),
             unlike=unlike,
@@ -195,16 +203,16 @@ def _train(
     refusal_seconds = time.monotonic() - started
     record = {
         "histories": [m.history for m in members],
-        "best_epochs": [m.best_epoch for m in members],
-        "member_logits": logits,
-        "teachers": taught_by,
+        "out_of_fold": found.logits.tolist(),
+        "machines": found.machines.tolist(),
+        "teachers": [{"network": digest} for digest in teachers.digests] if teachers else [],
         "unlike": _described(unlike),
         "refusal": refusal,
         "unfamiliar": unfamiliar,
         "parameters": model.count_params(),
         "multiply_adds": multiply_adds(model),
         "keras": keras.__version__,
-        # Of every process that worked on the run, not of the last one alone.
+        # Of every process that worked on the members, not of the last one alone.
         "seconds": sum(epoch["seconds"] for m in members for epoch in m.history) + refusal_seconds,
     }
     return model, record

@@ -1,20 +1,18 @@
 """The options of a run beside the recipe: how it splits, decides, measures and reports."""
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
-from trainer.config.recipe import knob
+from trainer.config.recipe import are_sizes, knob
 from trainer.config.threshold_rules import RULES_HELP, parse_rule
 
-# Named here rather than where they are used, so that --help need not load scikit-learn or SciPy.
-StressKind = Literal["swapped", "outlier", "cluster", "late", "ends"]
-STRESS_KINDS: tuple[StressKind, ...] = get_args(StressKind)
-HOLDOUTS = ("plain", *STRESS_KINDS)
 # What a command reads which trains nothing.
 DECIDING = ("calibration", "prevalence", "rule", "rule_out", "rule_in")
 REPORTING = ("resamples", "samples", "report_images", "caveat")
 MEASURING = ("seed", *REPORTING)
 CALIBRATIONS = ("temperature+bias", "temperature", "none")
+CROSS_VALIDATION = "cross-validation"  # the set of answers out of fold
+MACHINES = ("keep", "weigh", "leave-out")
 
 
 @dataclass(frozen=True)
@@ -26,15 +24,22 @@ class Options:
     """
 
     seed: int = knob(0, "any whole number", "the same seed, data and machine repeat a run")
-    members: int = knob(1, "networks", "an ensemble of so many, published as one graph")
-    validation_share: float = knob(
-        0.1, "share of the training images, 0 to 0.5", "held out by patient"
+    folds: int = knob(
+        3,
+        "parts of the training folder, by patient",
+        "each is answered by networks that learned from the others; calibration and threshold come "
+        "from these answers, and what is published learns from all",
     )
-    holdout: str = knob(
-        "ends",
-        " | ".join(HOLDOUTS),
-        "who validates: patients like the others, or those most unlike the rest; "
-        "plain where ends or late are asked for and no patient has a number",
+    fold_sizes: str = knob(
+        "96",
+        "as --sizes; empty: the same",
+        "of the networks that learn from parts: small ones take a third of the time",
+    )
+    machines: str = knob(
+        "leave-out",
+        " | ".join(MACHINES),
+        "what becomes of images of a machine, known by the text that it burns in, on which nearly "
+        "all are of one class: it would stand for the class; weigh draws them a quarter as often",
     )
     limit: int = knob(0, "images of each class; 0: all", "a quick try on a part of the data")
     refusal_images: int = knob(
@@ -47,14 +52,13 @@ class Options:
     )
     prevalence: float = knob(
         0.5,
-        "share of pneumonia, 0 to 1; 0: as among the validation images; unused without calibration",
+        "share of pneumonia, 0 to 1; 0: as among the training images; unused without calibration",
         "what the probabilities assume; the network learns from as many of each class",
     )
     rule: str = knob(
         "sensitivity=0.95",
         RULES_HELP,
-        "how the decision threshold is chosen on validation: a missed pneumonia costs most, and "
-        "those of the default fold are harder to find than others",
+        "how the decision threshold is chosen on answers out of fold",
     )
     rule_out: float = knob(
         0.99, "sensitivity, 0 to 1", "below the uncertain band lie only so few pneumonias"
@@ -77,14 +81,11 @@ class Options:
     )
 
     def __post_init__(self) -> None:
-        if self.members < 1:
-            raise ValueError(f"members: received {self.members}; accepts 1 or more")
-        if not 0 < self.validation_share <= 0.5:
-            raise ValueError(
-                f"validation_share: received {self.validation_share}; "
-                "accepts more than 0, at most 0.5"
-            )
-        _one_of("holdout", self.holdout, HOLDOUTS)
+        if self.folds < 2:
+            raise ValueError(f"folds: received {self.folds}; accepts 2 or more")
+        if self.fold_sizes:
+            are_sizes("fold_sizes", self.fold_sizes)
+        _one_of("machines", self.machines, MACHINES)
         _one_of("calibration", self.calibration, CALIBRATIONS)
         parse_rule(self.rule)
         if not 0 <= self.prevalence < 1:
@@ -106,11 +107,6 @@ class Options:
         for name in ("seed", "limit", "refusal_images", "samples"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}: received {getattr(self, name)}; accepts 0 or more")
-
-    @property
-    def stress(self) -> StressKind | None:
-        """The kind of stress fold that validates; None for a plain one."""
-        return next((kind for kind in STRESS_KINDS if kind == self.holdout), None)
 
     def to_json(self) -> dict[str, Any]:
         """The options as plain values, for the manifest."""

@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shared.bundle.manifest import Data
 from shared.labels import LABELS
@@ -45,7 +46,7 @@ class Audit:
     """Facts of the data of one run.
 
     Attributes:
-        splits: By name, in the order "train", "validation", "val", "test".
+        splits: By name, in the order "train", "val", "test".
         shared_copies: Pairs of splits to how many images of the second are exact copies of one
             of the first.
         shared_patients: Pairs of splits to how many patients both have.
@@ -64,9 +65,8 @@ def audit(splits: dict[str, Split], dropped: int, broken: list[Broken]) -> Audit
     """Gather the facts.
 
     Args:
-        splits: The splits by name. "train" and "validation" are cut from one folder; patients of
-            "val" are compared with theirs by number, those of "test" are not: there the numbers
-            start again.
+        splits: The splits by name. Patients of "val" are compared with those of "train" by number,
+            those of "test" are not: there the numbers start again.
         dropped: Exact copies dropped beforehand.
         broken: Files that were skipped.
     """
@@ -98,17 +98,20 @@ def fingerprint(split: Split) -> str:
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
 
-def data_record(splits: dict[str, Split], digest: str) -> Data:
+def data_record(splits: dict[str, Split], learned: NDArray[np.bool_], digest: str) -> Data:
     """The part of the manifest that says what the network was fitted on.
 
     Args:
-        splits: With "train" and "validation".
+        splits: With "train".
+        learned: (N,) which images of "train" are learned from; the others are counted apart.
         digest: `fingerprint` of the training folder, before copies were dropped.
     """
-    names = splits["train"].paths
+    names, whole = splits["train"].paths, splits["train"]
+    splits = splits | {"train": whole.select(np.flatnonzero(learned))}
+    if not learned.all():
+        splits["left out"] = whole.select(np.flatnonzero(~learned))
     return Data(
         fingerprint=digest,
-        held_out=fingerprint(splits["validation"]),
         kaggle=sum(map(is_kaggle_name, names)) > 0.9 * len(names),
         counts={name: class_counts(split) for name, split in splits.items()},
         patients={name: len(set(split.patients)) for name, split in splits.items()},

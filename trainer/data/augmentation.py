@@ -20,6 +20,7 @@ from trainer.config.recipe import Recipe
 
 GREY = NDArray[np.uint8]
 LEVELS = np.arange(256, dtype=np.float32) / 255
+_ASPECT = math.log(4 / 3)  # of a crop, to either side
 
 
 def augment(images: GREY, rng: np.random.Generator, recipe: Recipe) -> GREY:
@@ -81,24 +82,20 @@ def _view(image: GREY, rng: np.random.Generator, recipe: Recipe) -> GREY:
 
 
 def _position(image: GREY, rng: np.random.Generator, recipe: Recipe) -> GREY:
-    """Rotation, zoom, aspect ratio, shear, shift and flip as one affine map, so that it is sampled
-    once."""
+    """A random resized crop (Szegedy et al., CVPR 2015, section 6), rotation, shear and flip as one
+    affine map, so that it is sampled once. The crop lies inside the image before it is turned."""
     height, width = image.shape
     angle = math.radians(rng.uniform(-recipe.rotation, recipe.rotation))
     shear = math.tan(math.radians(rng.uniform(-recipe.shear, recipe.shear)))
-    zoom = math.exp(rng.uniform(-recipe.zoom, recipe.zoom))
-    aspect = math.exp(rng.uniform(-recipe.aspect, recipe.aspect) / 2)
+    area = rng.uniform(recipe.crop, 1)
+    aspect = math.exp(rng.uniform(-_ASPECT, _ASPECT)) if recipe.crop < 1 else 1.0
+    part = np.minimum(1, [math.sqrt(area * aspect), math.sqrt(area / aspect)])
     mirror = -1.0 if rng.random() < recipe.flip else 1.0
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
-    linear = (
-        turn
-        @ np.array([[1.0, shear], [0.0, 1.0]])
-        @ np.diag([zoom * aspect * mirror, zoom / aspect])
-    )
+    linear = turn @ np.array([[1.0, shear], [0.0, 1.0]]) @ np.diag([mirror, 1.0] / part)
     centre = np.array([(width - 1) / 2, (height - 1) / 2])
-    offset = (
-        centre - linear @ centre + rng.uniform(-recipe.shift, recipe.shift, 2) * (width, height)
-    )
+    aside = rng.uniform(-0.5, 0.5, 2) * (1 - part) * (width, height)
+    offset = centre - linear @ (centre + aside)
     border = cv2.BORDER_CONSTANT if rng.random() < 0.5 else cv2.BORDER_REPLICATE
     return np.asarray(
         cv2.warpAffine(

@@ -53,3 +53,10 @@ def cause_of(path: str) -> int:
     if match is None:
         return UNKNOWN_CAUSE
     return BACTERIAL_INDEX if match[1].lower() == "bacteria" else VIRAL_INDEX
+
+
+def series_of(path: str) -> str | None:
+    """The series that a file name of the Kaggle data set is numbered in: `person`, `im-` or
+    `normal2-im-`; None for another pattern."""
+    match = _KAGGLE.match(PurePosixPath(path).name)
+    return match[1].lower() if match else None

@@ -1,43 +1,51 @@
-"""The data of a run: found, decoded, split by patient, audited."""
+"""The data of a run: found, decoded, audited."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from shared.bundle.manifest import Data
 from shared.labels import LABELS
 from trainer.config.options import Options
 from trainer.console import bar, say
+from trainer.data.acquisition import Group, find_groups, of_machines
 from trainer.data.audit import Audit, audit, data_record, fingerprint
 from trainer.data.dataset import Dataset, DatasetError, Split, check_split, find_dataset
 from trainer.data.loading import load_split
-from trainer.data.splits import Indices, stress_fold, validation_split, without_copies
+from trainer.data.splits import folds, without_copies
 from trainer.errors import TrainerError
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """The data of a run: split by patient, without copies.
+    """The data of a run, without copies.
 
     Attributes:
-        splits: "train" and "validation"; "val" and "test" where there are any.
-        holdout: Who validates: the option, or "plain" where that cannot be had.
+        splits: "train"; "val" and "test" where there are any.
+        groups: Images of "train" that share a machine, a style or a series.
+        machines: (N,) whether an image of "train" is of a machine that stands for a class.
+        learned: (N,) whether an image of "train" is learned from.
         audit: Facts about them.
         data: What is recorded of them.
     """
 
     splits: dict[str, Split]
-    holdout: str
+    groups: list[Group]
+    machines: NDArray[np.bool_]
+    learned: NDArray[np.bool_]
     audit: Audit
     data: Data
 
 
 def prepare(data: Path, work: Path, options: Options, test: bool) -> Prepared:
-    """Find, decode, split and audit the data, and print what was found.
+    """Find, decode and audit the data, and print what was found.
 
     Args:
         data: The folder or .zip.
         work: Where decoded images are kept.
-        options: How to split.
+        options: How many to read, and what becomes of machines that stand for a class.
         test: Whether the test folder is needed.
 
     Raises:
@@ -61,28 +69,27 @@ def prepare(data: Path, work: Path, options: Options, test: bool) -> Prepared:
         broken += skipped
     digest = fingerprint(loaded["train"])
     whole, dropped = without_copies(loaded.pop("train"))
-    holdout = _holdout(whole, options)
     try:
-        train, held = _hold_out(whole, replace(options, holdout=holdout))
+        folds(whole, options.folds, options.seed)
     except DatasetError as error:
         raise TrainerError(f"{data}: {error}") from error
-    splits = {"train": whole.select(train), "validation": whole.select(held), **loaded}
+    splits = {"train": whole, **loaded}
     found = audit(splits, dropped, broken)
     _describe(data, found)
-    if holdout != options.holdout:
-        say("", f"validation is {holdout}: --holdout {options.holdout} needs patients with numbers")
-    return Prepared(splits, holdout, found, data_record(splits, digest))
+    groups = find_groups(whole, options.seed)
+    machines = of_machines(groups, len(whole))
+    learned = ~machines if options.machines == "leave-out" else np.ones(len(whole), bool)
+    _describe_machines(groups, options.machines)
+    return Prepared(splits, groups, machines, learned, found, data_record(splits, learned, digest))
 
 
-def _holdout(whole: Split, options: Options) -> str:
-    numbered = any(patient[-1:].isdigit() for patient in whole.patients)
-    return options.holdout if numbered or options.stress not in ("late", "ends") else "plain"
-
-
-def _hold_out(whole: Split, options: Options) -> tuple[Indices, Indices]:
-    if options.stress is None:
-        return validation_split(whole, options.validation_share, options.seed)
-    return stress_fold(whole, options.stress, options.validation_share, options.seed)
+def _describe_machines(groups: list[Group], treatment: str) -> None:
+    fate = {"keep": "kept", "weigh": "drawn a quarter as often", "leave-out": "left out"}
+    for group in groups:
+        if group.shortcut:
+            counts = ", ".join(f"{count} {name}" for name, count in group.counts.items() if count)
+            what = fate[treatment] if group.kind == "marks" else "kept: the look may be the illness"
+            say("  shortcut", f"{group.name}: {counts}; {what}")
 
 
 def _check_test(dataset: Dataset) -> None:

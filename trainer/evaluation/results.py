@@ -18,6 +18,8 @@ from trainer.model.inference import Outputs
 if TYPE_CHECKING:
     import keras
 
+_HELD = "a tenth of the training patients"  # which `fit` holds out of the refusal
+
 
 @dataclass(frozen=True)
 class SetResult:
@@ -62,7 +64,7 @@ class HeatmapCheck:
 
 @dataclass(frozen=True)
 class MemberFigures:
-    """One member of an ensemble, or the ensemble, on the validation images, uncalibrated."""
+    """One member of an ensemble, or the ensemble, out of fold, uncalibrated."""
 
     name: str
     roc_auc: Interval
@@ -81,7 +83,6 @@ class Findings:
         data: What the network was fitted on, where that is known.
         audit: Of the data; None for an evaluation.
         histories: One list of epochs for each member.
-        best_epochs: The kept epoch of each member.
         members: Figures of each member and the ensemble; empty for one network.
         heatmaps: The checks; None without an activation map.
         not_chest: Share refused of pictures that are no chest X-rays, by name of the folder.
@@ -97,7 +98,6 @@ class Findings:
     data: Data = field(default_factory=Data)
     audit: Audit | None = None
     histories: list[list[dict[str, float]]] = field(default_factory=list)
-    best_epochs: list[int] = field(default_factory=list)
     members: list[MemberFigures] = field(default_factory=list)
     heatmaps: HeatmapCheck | None = None
     not_chest: dict[str, Interval] = field(default_factory=dict)
@@ -108,11 +108,12 @@ class Findings:
     @property
     def chosen_on(self) -> dict[str, list[str]]:
         """What was chosen on images and not fixed by an option, by the set that it was chosen on:
-        {"validation": ["the epoch", ...]}."""
+        {"cross-validation": ["the threshold", ...]}."""
         rule, options = self.interpretation, self.training.get("options", {})
         point = rule.operating_point
         while_training = {
-            "the epoch": bool(self.best_epochs or self.training.get("best_epochs")),
+            # Bundles of earlier versions kept the epoch that was best on validation.
+            "the epoch": bool(self.training.get("best_epochs")),
             "the limit of what is refused": rule.refusal is not None,
             "the limit of what is unfamiliar": rule.unfamiliar is not None,
         }
@@ -125,7 +126,7 @@ class Findings:
         }
         found: dict[str, list[str]] = {}
         for name, choices in (
-            ("validation", while_training),
+            ("validation" if self.training.get("best_epochs") else _HELD, while_training),
             (self.training.get("calibrated_on", "validation"), while_deciding),
         ):
             found.setdefault(name, []).extend(choice for choice, so in choices.items() if so)
@@ -241,27 +242,52 @@ def check_heatmaps(
     return HeatmapCheck(central, alike, chosen[:shown].tolist(), shuffled[:shown])
 
 
-def member_figures(
-    member_logits: list[list[float]],
-    ensemble: Outputs,
-    validation: Split,
-    resamples: int,
-    seed: int,
-) -> list[MemberFigures]:
-    """What the ensemble buys: each member and all together on the same images.
+def machine_figures(
+    labels: NDArray[np.int64],
+    machines: NDArray[np.bool_],
+    logits: NDArray[np.floating],
+    unseen: NDArray[np.floating],
+) -> dict[str, Any]:
+    """What networks say of the machines that stand for pneumonia, having seen no image of them.
 
     Args:
-        member_logits: (N,) of pneumonia for each member.
-        ensemble: Of all together.
-        validation: The images, N.
+        labels: (N,) 0 or 1, of the training images.
+        machines: (N,) whether an image is of such a machine.
+        logits: (N,) of pneumonia, out of fold.
+        unseen: (M,) the same of those images, by networks that saw none of the machine.
+
+    Returns:
+        `images`, how many; `found`, the share with a logit above 0; `mean_logit`; and `others`, the
+        mean logit of the other pneumonias. Empty where there is no such machine.
+    """
+    ill = labels[machines] == 1
+    others = logits[(labels == 1) & ~machines]
+    if not ill.any() or not len(others):
+        return {}
+    return {
+        "images": int(ill.sum()),
+        "found": round(float((unseen[ill] > 0).mean()), 4),
+        "mean_logit": round(float(unseen[ill].mean()), 3),
+        "others": round(float(others.mean()), 3),
+    }
+
+
+def member_figures(
+    member_logits: NDArray[np.floating], train: Split, resamples: int, seed: int
+) -> list[MemberFigures]:
+    """What the ensemble buys: each member and all together on the same images, out of fold.
+
+    Args:
+        member_logits: (members, N) of pneumonia.
+        train: The images, N.
         resamples: Bootstrap draws of patients.
         seed: Of the draws.
     """
     if len(member_logits) < 2:
         return []
-    rows = [(f"member {i + 1}", np.array(z)) for i, z in enumerate(member_logits)]
-    rows.append(("ensemble", ensemble.logits[:, 0].astype(np.float64)))
-    labels, figures = validation.labels, []
+    rows = [(f"member {i + 1}", z) for i, z in enumerate(member_logits)]
+    rows.append(("ensemble", member_logits.mean(axis=0)))
+    labels, figures = train.labels, []
     for name, z in rows:
         right = (z >= 0) == (labels == 1)
         found = intervals(
@@ -269,7 +295,7 @@ def member_figures(
                 "roc_auc": area_under_roc(z, labels, w),
                 "accuracy": float(np.average(right, weights=w)),
             },
-            validation.patients,
+            train.patients,
             resamples,
             seed,
         )

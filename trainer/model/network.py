@@ -5,7 +5,7 @@ into a map of features, and the pooled features answer two questions: pneumonia,
 pneumonia, viral. Because a bias-free dense layer follows global average pooling, the same layer
 applied at each position of the map is the class activation map (Zhou et al., CVPR 2016), which for
 this shape equals Grad-CAM on the logit (Selvaraju et al., ICCV 2017), so one forward pass gives the
-answer and where it comes from.
+answer and where it comes from. The input has one size for every network; a smaller one resizes it.
 
 Built-in Keras layers only, so that `keras.models.load_model` opens the file anywhere and the graph
 exports to ONNX.
@@ -13,6 +13,7 @@ exports to ONNX.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +25,7 @@ from shared.preprocessing import INPUT_SIZE
 from trainer.config.recipe import Recipe
 
 Normalisation = Callable[..., keras.layers.Layer]
+CELL = 32  # pixels of the network's own input to a side of a cell of its last map
 
 
 def build_network(
@@ -35,23 +37,24 @@ def build_network(
     al., "Bag of Tricks", CVPR 2019) so that no pixel is dropped.
 
     Args:
-        recipe: Stride, widths, depth and dropout are read.
+        recipe: Size (of several the first), widths, depth and dropout are read.
         normalisation: The batch normalisation layer; training may pass one that computes the same
             faster.
 
     Returns:
         A model from (N, 224, 224, 1) float32 in [0, 1] to a list of outputs, all float32:
         `pneumonia` (N, 1) and `viral` (N, 1), sigmoids, the second given pneumonia; `logits` (N,
-        2), the same before the sigmoid; `activation_map` (N, h, h, 1), whose mean is the pneumonia
-        logit; h is 7 with a stride of 2 in the stem, 5 with 3.
+        2), the same before the sigmoid; `activation_map` (N, 7, 7, 1), whose mean is the pneumonia
+        logit, on the same cells whatever the size: its own has size / 32 a side.
     """
     image = keras.Input((INPUT_SIZE, INPUT_SIZE, 1), name="image")
+    size = recipe.input_sizes[0]
+    x = _by_area(image, INPUT_SIZE, size, "resize")
     # Mean and contrast of the exposure are the machine's, not the patient's.
     x = layers.GroupNormalization(
         groups=1, center=False, scale=False, epsilon=1e-4, name="exposure", dtype="float32"
-    )(image)
-    stride = recipe.stem_stride
-    x = _convolution(x, recipe.stem, 2 * stride - 1, stride, normalisation, "stem")
+    )(x)
+    x = _convolution(x, recipe.stem, 3, 2, normalisation, "stem")
     x = layers.Activation("relu", name="stem_relu")(x)
     x = layers.MaxPooling2D(2, padding="same", name="stem_pool")(x)
     for stage, width in enumerate(recipe.stage_widths, start=1):
@@ -73,11 +76,49 @@ def build_network(
             layers.Activation("sigmoid", name="viral", dtype="float32")(viral),
             layers.Concatenate(name="logits", dtype="float32")([pneumonia, viral]),
             layers.Activation("linear", name="activation_map", dtype="float32")(
-                pneumonia_head(features)
+                _by_area(pneumonia_head(features), size // CELL, INPUT_SIZE // CELL, "map")
             ),
         ],
         name="network",
     )
+
+
+def _by_area(x: Any, before: int, after: int, name: str) -> Any:
+    """A square image or map at another size: the mean of what each new cell covers.
+
+    The mean of the whole stays what it was. For an image this is OpenCV's INTER_AREA, as two fixed
+    convolutions: from each run of `before` / r pixels come `after` / r, r being the greatest
+    common divisor. `Resizing` does not export to ONNX with its anti-aliasing.
+
+    Args:
+        x: (N, before, before, 1).
+        before: Side of it.
+        after: Side of the result.
+        name: Of the layers.
+    """
+    if before == after:
+        return x
+    runs = math.gcd(before, after)
+    old, new = before // runs, after // runs
+    edges = np.arange(new + 1) * old / new
+    pixel = np.arange(old)[:, None]
+    covered = np.minimum(pixel + 1, edges[1:]) - np.maximum(pixel, edges[:-1])
+    kernel = (np.maximum(covered, 0) * new / old).astype(np.float32)
+    for side in ("width", "height"):
+        mean = layers.Conv2D(
+            new,
+            (1, old),
+            (1, old),
+            use_bias=False,
+            trainable=False,
+            dtype="float32",
+            name=f"{name}_{side}",
+        )
+        x = mean(x)
+        mean.set_weights([kernel.reshape(1, old, 1, new)])
+        x = layers.Reshape((-1, after, 1), name=f"{name}_{side}_joined")(x)
+        x = layers.Permute((2, 1, 3), name=f"{name}_{side}_turned")(x)
+    return x
 
 
 def training_view(network: keras.Model) -> keras.Model:

@@ -38,7 +38,7 @@ def render_report(findings: Findings) -> str:
             figure_names=FIGURES,
             style_names=STATISTICS,
             bins=ECE_BINS,
-            curves=_markup(plots.learning_curves(findings.histories, findings.best_epochs))
+            curves=_markup(plots.learning_curves(findings.histories))
             if findings.histories
             else None,
             roc=_markup(plots.roc_and_precision_recall(drawn)),

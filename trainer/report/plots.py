@@ -1,6 +1,7 @@
 """The figures of the report, each as one SVG text."""
 
 import io
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,47 +19,20 @@ COLOURS = (BLUE, ORANGE, GREEN, RED, "#CC79A7", "#56B4E9")
 Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
-def learning_curves(histories: Sequence[list[dict[str, float]]], best: Sequence[int]) -> str:
-    """Loss and accuracy over the epochs, of training and validation; the kept epoch is marked.
+def learning_curves(histories: Sequence[list[dict[str, float]]]) -> str:
+    """Loss and accuracy of training over the epochs, a line for each member.
 
     Args:
         histories: One list of epochs for each member, as `trainer.training.loop.FittedMember` has
-            it; `val_calibrated_loss`, which chooses the epoch, is drawn where it is known.
-        best: The kept epoch of each member.
+            it.
     """
-    figure, (loss, accuracy) = _axes(2)
-    for axis, name in ((loss, "loss"), (accuracy, "accuracy")):
-        for index, history in enumerate(histories):
+    figure, axes = _axes(2)
+    for axis, name in zip(axes, ("loss", "accuracy"), strict=True):
+        for colour, history in zip(itertools.cycle(COLOURS), histories, strict=False):
             epochs = [row["epoch"] for row in history]
-            solid = index == 0
-            axis.plot(
-                epochs,
-                [row[name] for row in history],
-                color=ORANGE,
-                alpha=1 if solid else 0.5,
-                label="training (augmented)" if solid else None,
-            )
-            axis.plot(
-                epochs,
-                [row[f"val_{name}"] for row in history],
-                color=BLUE,
-                alpha=1 if solid else 0.5,
-                label="validation" if solid else None,
-            )
-            if name == "loss" and all("val_calibrated_loss" in row for row in history):
-                axis.plot(
-                    epochs,
-                    [row["val_calibrated_loss"] for row in history],
-                    color=GREEN,
-                    alpha=1 if solid else 0.5,
-                    label="validation, calibrated" if solid else None,
-                )
-            axis.axvline(
-                best[index], color=GREY, linestyle=":", label="kept epoch" if solid else None
-            )
+            axis.plot(epochs, [row[name] for row in history], color=colour)
         axis.set(xlabel="epoch", ylabel=name)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axis.legend()
     return _svg(figure)
 
 

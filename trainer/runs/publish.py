@@ -3,17 +3,27 @@
 import csv
 import io
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from shared.bundle.manifest import Draft, Metric, Refusal, Unfamiliar
 from shared.bundle.store import publish
+from trainer.config.options import CROSS_VALIDATION
 from trainer.console import say
 from trainer.data.audit import class_counts
 from trainer.decision.decision import decide
 from trainer.evaluation.measure import measure_others, run_network
 from trainer.evaluation.metrics import Evaluation
-from trainer.evaluation.results import Findings, check_heatmaps, measure, member_figures
+from trainer.evaluation.results import (
+    Findings,
+    check_heatmaps,
+    machine_figures,
+    measure,
+    member_figures,
+)
 from trainer.model.inference import Outputs
 from trainer.model.onnx_export import heads_of, named_outputs
 from trainer.report.html import render_report
@@ -29,7 +39,7 @@ _SHOWN = ("accuracy", "recall", "specificity", "precision", "f1", "roc_auc", "ec
 
 
 def conclude(request: Request, prepared: "Prepared", fitted: Fitted, run: RunFolder) -> Path:
-    """Decide on validation, measure, write the report and the card, and publish.
+    """Decide on answers out of fold, measure, write the report and the card, and publish.
 
     Returns:
         The folder of the bundle.
@@ -41,33 +51,27 @@ def conclude(request: Request, prepared: "Prepared", fitted: Fitted, run: RunFol
     heads = heads_of(fitted.model)
     refusal = Refusal(**record["refusal"]) if record["refusal"] else None
     unfamiliar = Unfamiliar(**record["unfamiliar"]) if record["unfamiliar"] else None
-    outputs: dict[str, Outputs] = {
-        name: run_network(fitted.onnx, split, name)
-        for name, split in prepared.splits.items()
-        if name != "train"
-    }
-    splits = prepared.splits
-    interpretation = decide(
-        outputs["validation"].logits,
-        heads,
-        splits["validation"],
-        options,
-        splits["train"],
-        refusal,
-        unfamiliar,
-    )
+    train, out_of_fold = prepared.splits["train"], np.array(record["out_of_fold"], np.float32)
+    crossed = Outputs(out_of_fold.mean(axis=0))
+    interpretation = decide(crossed.logits, heads, train, options, refusal, unfamiliar)
     results = [
         measure(
             name,
-            prepared.splits[name],
-            outputs[name],
+            split,
+            run_network(fitted.onnx, split, name),
             interpretation,
             options.resamples,
             options.seed,
         )
-        for name in ("test", "validation", "val")
-        if name in outputs
+        for name, split in ((n, prepared.splits.get(n)) for n in ("test", "val"))
+        if split is not None
     ]
+    # The networks of the folds have no heads but those of the first logits.
+    plain = replace(interpretation, refusal=None, unfamiliar=None)
+    results.insert(
+        1 if "test" in prepared.splits else 0,
+        measure(CROSS_VALIDATION, train, crossed, plain, options.resamples, options.seed),
+    )
     others, not_chest = measure_others(
         fitted.onnx,
         interpretation,
@@ -78,7 +82,7 @@ def conclude(request: Request, prepared: "Prepared", fitted: Fitted, run: RunFol
     findings = Findings(
         interpretation=interpretation,
         results=results + others,
-        training=training_record(request, prepared.holdout, record, run.state["revisions"]),
+        training=training_record(request, prepared, record, run.state["revisions"]),
         cost={
             "parameters": record["parameters"],
             "multiply_adds": record["multiply_adds"],
@@ -87,14 +91,7 @@ def conclude(request: Request, prepared: "Prepared", fitted: Fitted, run: RunFol
         data=prepared.data,
         audit=prepared.audit,
         histories=record["histories"],
-        best_epochs=record["best_epochs"],
-        members=member_figures(
-            record["member_logits"],
-            outputs["validation"],
-            prepared.splits["validation"],
-            options.resamples,
-            options.seed,
-        ),
+        members=member_figures(out_of_fold[..., 0], train, options.resamples, options.seed),
         heatmaps=check_heatmaps(results[0], fitted.model, 4, options.seed, options.resamples),
         not_chest=not_chest,
         caveat=options.caveat,
@@ -152,15 +149,22 @@ def draft_of(findings: Findings, heads: tuple[str, ...], heatmap: bool) -> Draft
 
 
 def training_record(
-    request: Request, holdout: str, record: dict[str, Any], revisions: list[str]
+    request: Request, prepared: "Prepared", record: dict[str, Any], revisions: list[str]
 ) -> dict[str, Any]:
     """Everything a run depends on, for the manifest: no path and nothing of this machine's name."""
     return {
         "recipe": request.recipe.to_json(),
-        "options": request.options.to_json() | {"holdout": holdout},
+        "options": request.options.to_json(),
         "teachers": record["teachers"],
         "unlike": record.get("unlike"),
-        "best_epochs": record["best_epochs"],
+        "calibrated_on": CROSS_VALIDATION,
+        "acquisition": [group.to_json() for group in prepared.groups],
+        "machines": machine_figures(
+            prepared.splits["train"].labels,
+            prepared.machines,
+            np.array(record["out_of_fold"])[..., 0].mean(axis=0),
+            np.array(record["machines"])[..., 0].mean(axis=0),
+        ),
         "seconds": round(record["seconds"]),
         "onnx_difference": record["onnx_difference"],
         "versions": versions(),

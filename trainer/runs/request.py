@@ -20,7 +20,7 @@ class Request:
         models: Where bundles are published.
         work: Where runs and decoded images are kept.
         recipe: How each member is trained.
-        options: How the run splits, decides and reports.
+        options: How the run cross-validates, decides and reports.
         test: Whether to look at the test folder at the end.
         external: Further sets to measure on at the end, by name.
         not_chest: Folders of pictures that should be refused, by name.
@@ -61,7 +61,7 @@ class Fitted:
         model: The Keras network, with every head.
         h5: Its file.
         onnx: The served graph, checked equal.
-        record: Histories, refusal, familiarity, figures of the members and the export.
+        record: Histories, answers out of fold, refusal, familiarity and the export.
     """
 
     model: "keras.Model"

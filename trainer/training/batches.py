@@ -16,6 +16,9 @@ from trainer.data.dataset import Split
 from trainer.training.distillation import Teachers
 
 Floats = NDArray[np.float32]
+Flags = NDArray[np.bool_]
+
+_RARE = 0.25  # as often as others
 
 
 class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
@@ -23,9 +26,9 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
 
     About half of each batch is normal, the other half pneumonia, shared evenly by bacterial, viral
     and unknown cause, as far as the split has them: what is common must not be cheaper to get
-    wrong. Epoch and position in it seed each batch, so that a run that is resumed sees what an
-    unbroken one sees. With teachers, what those say to the same views is the recipe's share
-    `teaching` of the targets.
+    wrong. Images that are rare come a quarter as often as others of their kind. Epoch and position
+    in it seed each batch, so that a run that is resumed sees what an unbroken one sees. With
+    teachers, what those say to the same views is the recipe's share `teaching` of the targets.
 
     Items are (images, targets, weights): (B, 224, 224, 1) float32 in [0, 1], a pair of (B, 1)
     float32 targets for `pneumonia` and `viral` in [0, 1], and a pair of (B,) float32 weights: 1 for
@@ -33,7 +36,12 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
     """
 
     def __init__(
-        self, split: Split, recipe: Recipe, seed: int, teachers: Teachers | None = None
+        self,
+        split: Split,
+        recipe: Recipe,
+        seed: int,
+        teachers: Teachers | None = None,
+        rare: Flags | None = None,
     ) -> None:
         """Draw the first epoch.
 
@@ -42,12 +50,12 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
             recipe: Batch size, augmentation, and what makes the targets.
             seed: Of the order and of the augmentation.
             teachers: What gives the targets in place of the labels; None: nobody.
+            rare: (N,) which images come less often than others; None: none does.
         """
         super().__init__(workers=1, max_queue_size=8)
         self.split, self.recipe, self.seed, self.teachers = split, recipe, seed, teachers
-        strata = split.strata()
-        self.pools = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
-        self.shares = _shares([int(strata[pool[0]]) for pool in self.pools])
+        rare = np.zeros(len(split), bool) if rare is None else rare
+        self.pools, self.shares = _pools(split.strata(), rare)
         self.start_epoch(0)
 
     def __len__(self) -> int:
@@ -93,10 +101,21 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
         return (target * (1 - amount) + amount / 2).astype(np.float32)
 
 
-def _shares(strata: list[int]) -> NDArray[np.float64]:
-    """The part of a batch for each stratum: a half for normal (0), the rest evenly."""
-    share = np.array([0.5 if s == 0 else 0.5 / max(1, len(strata) - 1) for s in strata])
-    return np.asarray(share / share.sum(), np.float64)
+def _pools(
+    strata: NDArray[np.int64], rare: Flags
+) -> tuple[list[NDArray[np.int64]], NDArray[np.float64]]:
+    """What is drawn from, and the part of a batch for each: a half for normal (stratum 0), the rest
+    evenly."""
+    pools, shares = [], []
+    present = np.unique(strata)
+    for stratum in present:
+        share = 0.5 if stratum == 0 else 0.5 / max(1, len(present) - 1)
+        weight = np.where(rare, _RARE, 1.0) * (strata == stratum)
+        for part in (weight == 1, weight == _RARE):
+            if part.any():
+                pools.append(np.flatnonzero(part))
+                shares.append(share * weight[part].sum() / weight.sum())
+    return pools, np.array(shares) / sum(shares)
 
 
 def _cycled(pool: NDArray[np.int64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:

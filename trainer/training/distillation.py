@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -27,8 +26,6 @@ class Teachers:
 
     Attributes:
         digests: SHA-256 of each network's `model.onnx`, in the order given.
-        held_out: Fingerprint of the images that validated each, as its manifest records it; None
-            where that is unknown.
     """
 
     def __init__(self, bundles: Sequence[Bundle]) -> None:
@@ -38,7 +35,6 @@ class Teachers:
             bundles: With the heads `pneumonia` and `viral`; at least one.
         """
         self.digests: list[str] = []
-        self.held_out: list[str | None] = []
         self._networks: list[tuple[onnxruntime.InferenceSession, list[int]]] = []
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
@@ -51,22 +47,6 @@ class Teachers:
             columns = [heads.index(PNEUMONIA_HEAD), heads.index(VIRAL_HEAD)]
             self._networks.append((session, columns))
             self.digests.append(hashlib.sha256(onnx).hexdigest())
-            self.held_out.append(bundle.manifest.data.held_out)
-
-    def record(self, held_out: str | None) -> list[dict[str, Any]]:
-        """What the manifest says of them.
-
-        Args:
-            held_out: Fingerprint of the images that validate the network they teach.
-
-        Returns:
-            For each, `network`: its digest; and `held_out_alike`: whether its own run held out the
-            same images, so that it has not learned from those that validate.
-        """
-        return [
-            {"network": digest, "held_out_alike": own is not None and own == held_out}
-            for digest, own in zip(self.digests, self.held_out, strict=True)
-        ]
 
     def __call__(self, images: Floats) -> Floats:
         """What they say, as `trainer.model.network.combine` puts members together: the mean of the

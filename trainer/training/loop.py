@@ -1,14 +1,15 @@
-"""Fitting one network: Adam and binary cross-entropy, from random weights to the best epoch by
-validation.
+"""Fitting one network: Adam and binary cross-entropy, from random weights to the last epoch.
 
-What is validated and kept is the running average of the weights, in float32 and in built-in layers;
-the network that takes the steps may compute in bfloat16 and with a faster normalisation layer.
+What is kept is the running average of the weights, in float32 and in built-in layers; the network
+that takes the steps may compute in bfloat16 and with a faster normalisation layer. No image chooses
+the epoch, as the best one of a validation folder was a worse one elsewhere.
 After each epoch everything that the next one depends on is written to one file, so that a run
 killed at any moment goes on from its last whole epoch.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
@@ -22,20 +23,16 @@ from typing import Any
 import keras
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
-from sklearn.metrics import log_loss, roc_auc_score
 from tqdm import tqdm
 
-from shared.interpretation import calibrated
 from trainer.config.recipe import Recipe
 from trainer.console import duration
 from trainer.data.dataset import Split
-from trainer.decision.calibration import fit_calibration
 from trainer.errors import TrainerError
 from trainer.model.fused_batchnorm import fast_normalisation
 from trainer.model.inference import run_keras
 from trainer.model.network import build_network, training_view
-from trainer.training.batches import TrainingBatches
+from trainer.training.batches import Flags, TrainingBatches
 from trainer.training.distillation import Teachers
 from trainer.training.precision import computes_bfloat16
 
@@ -50,41 +47,39 @@ class ResumeMismatch(Exception):
 
 @dataclass(frozen=True)
 class FittedMember:
-    """A trained network at its best epoch, and how it got there.
+    """A trained network, and how it got there.
 
     Attributes:
-        model: As `trainer.model.network.build_network` returns it, float32, built-in layers only.
-        history: One entry an epoch: `epoch` from 1, `loss`, `accuracy`, `val_loss`,
-            `val_calibrated_loss` (which chooses the epoch), `val_accuracy`, `val_auc`,
-            `learning_rate` and `seconds`. Training figures are of augmented images with dropout,
-            so they are worse than those of validation.
-        best_epoch: The epoch, from 1, whose averaged weights the model holds.
+        model: As `trainer.model.network.build_network` returns it, float32, built-in layers only,
+            with the averaged weights after the last epoch.
+        history: One entry an epoch: `epoch` from 1, `loss`, `accuracy`, `learning_rate` and
+            `seconds`. Loss and accuracy are of augmented images with dropout, so they are worse
+            than the network is.
     """
 
     model: keras.Model
     history: list[dict[str, float]]
-    best_epoch: int
 
 
 def fit_member(
     recipe: Recipe,
     train: Split,
-    validation: Split,
     run_dir: Path,
     seed: int,
     teachers: Teachers | None = None,
+    rare: Flags | None = None,
     progress: bool = True,
     label: str = "training",
 ) -> FittedMember:
     """Train one network, or go on with it where `run_dir` holds its checkpoint.
 
     Args:
-        recipe: The knobs.
+        recipe: The knobs; of several sizes the first.
         train: Images to learn from.
-        validation: Images of other patients; choose the epoch, nothing else.
         run_dir: Folder of the checkpoint; made if missing.
         seed: Of the weights, the batches and the dropout.
         teachers: What gives the targets in place of the labels; None: nobody.
+        rare: (N,) which images of `train` come less often than others; None: none does.
         progress: Show a bar on a terminal, and a line for each epoch.
         label: What the bar calls this run.
 
@@ -99,14 +94,13 @@ def fit_member(
         learner = training_view(build_network(recipe, fast_normalisation()))
     with precision("float32"):
         shipped = build_network(recipe)
-    batches = TrainingBatches(train, recipe, seed, teachers)
+    batches = TrainingBatches(train, recipe, seed, teachers, rare)
     compile_learner(learner, recipe, steps=recipe.epochs * len(batches))
     state = _RunState(
         learner,
-        shipped,
         RunningAverage(learner, recipe.averaging),
         run_dir / CHECKPOINT,
-        _identity(recipe, train, validation, seed, teachers),
+        _identity(recipe, train, seed, teachers, rare),
     )
     first = state.resume()
     batches.start_epoch(first)
@@ -119,12 +113,12 @@ def fit_member(
             verbose=0,
             callbacks=[
                 state.average,
-                _KeepBest(state, validation),
+                _Save(state),
                 _Progress(recipe.epochs, len(batches), first, progress, label),
             ],
         )
-    shipped.set_weights(state.best)
-    return FittedMember(shipped, state.history, state.best_epoch)
+    training_view(shipped).set_weights(state.average.weights)
+    return FittedMember(shipped, state.history)
 
 
 def predict_logits(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -167,25 +161,16 @@ class RunningAverage(keras.callbacks.Callback):  # type: ignore[misc]
         kept = min(self.decay, self.steps / (self.steps + 10))
         # On JAX, Keras puts the trained weights into the network when a callback asks for it here.
         for mean, value in zip(self.weights, self.model.get_weights(), strict=True):
-            mean *= kept
-            mean += (1 - kept) * value
+            mean += (1 - kept) * (value - mean)  # which leaves what is fixed exactly as it is
 
 
 class _RunState:
     """Everything that the next epoch depends on, in memory and in one file."""
 
     def __init__(
-        self,
-        learner: keras.Model,
-        shipped: keras.Model,
-        average: RunningAverage,
-        path: Path,
-        identity: str,
+        self, learner: keras.Model, average: RunningAverage, path: Path, identity: str
     ) -> None:
-        self.learner, self.shipped, self.path, self.identity = learner, shipped, path, identity
-        self.average = average
-        self.best: Weights = []
-        self.best_epoch = 0
+        self.learner, self.average, self.path, self.identity = learner, average, path, identity
         self.history: list[dict[str, float]] = []
 
     def resume(self) -> int:
@@ -204,8 +189,7 @@ class _RunState:
                 variable.assign(stored[f"variable_{index}"])
             count = len(self.average.weights)
             self.average.weights = [stored[f"average_{i}"] for i in range(count)]
-            self.best = [stored[f"best_{i}"] for i in range(count)]
-        self.best_epoch, self.history = note["best_epoch"], note["history"]
+        self.history = note["history"]
         self.average.steps = note["steps"]
         return len(self.history)
 
@@ -215,10 +199,8 @@ class _RunState:
             f"variable_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(self._variables())
         }
         arrays |= {f"average_{i}": value for i, value in enumerate(self.average.weights)}
-        arrays |= {f"best_{i}": value for i, value in enumerate(self.best)}
         note = {
             "identity": self.identity,
-            "best_epoch": self.best_epoch,
             "steps": self.average.steps,
             "history": self.history,
         }
@@ -234,12 +216,12 @@ class _RunState:
         return [*self.learner.variables, *self.learner.optimizer.variables]
 
 
-class _KeepBest(keras.callbacks.Callback):  # type: ignore[misc]
-    """At the end of each epoch validate the average, keep it if it is the best yet, and save."""
+class _Save(keras.callbacks.Callback):  # type: ignore[misc]
+    """Note and save each epoch at its end."""
 
-    def __init__(self, state: _RunState, validation: Split) -> None:
+    def __init__(self, state: _RunState) -> None:
         super().__init__()
-        self.state, self.validation = state, validation
+        self.state = state
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.started = time.monotonic()
@@ -251,20 +233,14 @@ class _KeepBest(keras.callbacks.Callback):  # type: ignore[misc]
                 f"The training diverged in epoch {epoch + 1}: its weights are no numbers any more. "
                 "Start a new run with a lower --learning-rate, or with --no-mixed-precision."
             )
-        state.shipped.set_weights(state.average.weights)
         row = {
             "epoch": float(epoch + 1),
             "loss": float(logs["pneumonia_loss"]),
             "accuracy": float(logs["pneumonia_accuracy"]),
-            **_validate(state.shipped, self.validation),
             "learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
             "seconds": time.monotonic() - self.started,
         }
         logs.update(row)
-        # Calibration comes after training, so an epoch is judged as if it were calibrated already.
-        judged = [past["val_calibrated_loss"] for past in state.history]
-        if not judged or row["val_calibrated_loss"] < min(judged):
-            state.best, state.best_epoch = [w.copy() for w in state.average.weights], epoch + 1
         state.history.append(row)
         state.save()
 
@@ -301,31 +277,12 @@ class _Progress(keras.callbacks.Callback):  # type: ignore[misc]
             tqdm.write(
                 f"epoch {epoch + 1}/{self.epochs}: "
                 f"loss {logs['loss']:.4f}, accuracy {logs['accuracy']:.4f}; "
-                f"validation loss {logs['val_loss']:.4f}, accuracy {logs['val_accuracy']:.4f}, "
-                f"AUC {logs['val_auc']:.4f}; {logs['seconds']:.0f} s",
+                f"{logs['seconds']:.0f} s",
                 file=sys.stderr,
             )
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self.bar.close()
-
-
-def _validate(model: keras.Model, validation: Split) -> dict[str, float]:
-    """Losses, accuracy and AUC with the classes weighted alike, whatever their shares in the
-    folder."""
-    logits = predict_logits(model, validation.images)[:, 0].astype(np.float64)
-    probability = np.clip(expit(logits), 1e-6, 1 - 1e-6)
-    labels = validation.labels
-    share = np.bincount(labels, minlength=2) / len(labels)
-    weight = 0.5 / np.maximum(share, 1e-9)[labels]
-    fitted = calibrated(logits, fit_calibration(logits, labels, prevalence=0.5))
-    calibrated_loss = log_loss(labels, fitted, sample_weight=weight, labels=[0, 1])
-    return {
-        "val_loss": float(log_loss(labels, probability, sample_weight=weight, labels=[0, 1])),
-        "val_calibrated_loss": float(calibrated_loss),
-        "val_accuracy": float(np.average((probability >= 0.5) == labels, weights=weight)),
-        "val_auc": float(roc_auc_score(labels, probability)),
-    }
 
 
 def compile_learner(learner: keras.Model, recipe: Recipe, steps: int) -> None:
@@ -373,18 +330,19 @@ def precision(policy: str) -> Iterator[None]:
 
 
 def _identity(
-    recipe: Recipe, train: Split, validation: Split, seed: int, teachers: Teachers | None
+    recipe: Recipe, train: Split, seed: int, teachers: Teachers | None, rare: Flags | None
 ) -> str:
     """What must be equal for a checkpoint to be of the same run."""
+    names = hashlib.sha256("\n".join(train.paths).encode()).hexdigest()
     return json.dumps(
         {
             "recipe": recipe.to_json(),
             "seed": seed,
             "training images": len(train),
-            "validation images": len(validation),
-            "first and last": [train.paths[0], train.paths[-1]] if train.paths else [],
+            "digest of their names": names[:12],
             "teachers": teachers.digests if teachers else [],
-        },
+        }
+        | ({} if rare is None else {"rare images": int(rare.sum())}),
         sort_keys=True,
     )
 

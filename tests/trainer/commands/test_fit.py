@@ -14,15 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from PIL import Image
 
 from shared.bundle.store import Bundle, current, open_bundle
 from shared.interpretation import calibrated
 from tests.trainer.conftest import EPOCHS, ROOT, TINY, TinyRun, command, trainer
-from trainer.config.options import Options
 from trainer.data.dataset import find_dataset
 from trainer.data.loading import load_split
-from trainer.data.preparation import prepare
 from trainer.model.inference import predict
 
 
@@ -88,12 +85,18 @@ def test_bundle_is_whole(tiny_run: TinyRun) -> None:
     for name in ("accuracy", "precision", "recall", "specificity", "f1", "roc_auc", "ece"):
         metric = manifest.metrics[name]
         assert 0 <= metric.low <= metric.value <= metric.high <= 1
-    assert manifest.data.counts["train"]["NORMAL"] + manifest.data.counts["validation"][
-        "NORMAL"
-    ] == len(list((tiny_run.data / "train" / "NORMAL").iterdir()))
+    assert manifest.data.counts["train"]["NORMAL"] == len(
+        list((tiny_run.data / "train" / "NORMAL").iterdir())
+    )
+    assert manifest.data.held_out is None  # all were learned from
     assert manifest.training["recipe"]["epochs"] == EPOCHS
     assert manifest.training["options"]["seed"] == 0
-    assert manifest.training["options"]["holdout"] == "ends"
+    assert manifest.training["options"]["folds"] == 2
+    assert manifest.training["calibrated_on"] == "cross-validation"
+    assert manifest.training["machines"] == {}
+    assert {group["kind"] for group in manifest.training["acquisition"]} <= {
+        *("marks", "corners", "style", "series")
+    }
     [revision] = manifest.training["revisions"]
     assert re.fullmatch(r"([0-9a-f]{40}(-dirty)?|unknown)", revision)
     assert manifest.training["versions"]["keras"]
@@ -146,7 +149,7 @@ def test_report_is_self_contained_and_complete(tiny_run: TinyRun) -> None:
         "recipe",
     ]
     assert page.drawings >= 12
-    assert text.count('class="chosen"') == 2  # the threshold in the sweeps of test and validation
+    assert text.count('class="chosen"') == 2  # the threshold in the sweeps, out of fold and of test
     assert len(page.images) >= 2 * 2 * 2  # two samples of each class, each with its heatmap
     assert all(source.startswith("data:image/jpeg;base64,") for source in page.images)
     assert all(link.startswith(("#", "data:image/png;base64,")) for link in page.links)
@@ -171,14 +174,14 @@ def test_history_has_every_epoch(tiny_run: TinyRun) -> None:
     assert [(row["member"], float(row["epoch"])) for row in rows] == [
         ("1", epoch) for epoch in range(1, EPOCHS + 1)
     ]
-    assert all(float(row["loss"]) > 0 and float(row["val_loss"]) > 0 for row in rows)
+    assert all(float(row["loss"]) > 0 for row in rows)
 
 
 def wait_for_checkpoint(process: subprocess.Popen[str], run_folder: Path, after: float) -> None:
     """Wait until the run has written a checkpoint later than `after` (0: any)."""
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
-        for path in run_folder.glob("*/member-1/checkpoint.npz"):
+        for path in run_folder.glob("*/fold-1/member-1/checkpoint.npz"):
             if path.stat().st_mtime > after:
                 return
         assert process.poll() is None, "the run ended before it could be stopped"
@@ -214,7 +217,7 @@ def test_stopped_twice_and_resumed_equals_unbroken(tiny_run: TinyRun, tmp_path: 
     assert "Traceback" not in errors
     assert current(models) is None
 
-    [checkpoint] = runs.glob("*/member-1/checkpoint.npz")
+    [checkpoint] = runs.glob("*/fold-1/member-1/checkpoint.npz")
     with start("--resume") as second:
         wait_for_checkpoint(second, runs, checkpoint.stat().st_mtime)
         second.kill()
@@ -285,23 +288,10 @@ def test_resume_after_training_goes_straight_to_publishing(
     assert f"no run nothing in {copy.parent}; there are {run.name}, {name}." in missing.stderr
 
 
-def test_images_without_patients_numbers_validate_by_a_plain_fold(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for label in ("NORMAL", "PNEUMONIA"):
-        (tmp_path / "data" / "train" / label).mkdir(parents=True)
-        for index, letter in enumerate("abcdefghijkl"):
-            image = np.full((224, 224), 20 * index + 5 * (label == "NORMAL"), np.uint8)
-            Image.fromarray(image).save(tmp_path / "data" / "train" / label / f"{letter}.png")
-    prepared = prepare(tmp_path / "data", tmp_path / "work", Options(), test=False)
-    assert prepared.holdout == "plain"
-    assert "validation is plain: --holdout ends needs" in " ".join(capsys.readouterr().out.split())
-
-
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"held_out": "0" * 64}, "held out other patients"),
+        ({"learned": "0" * 64}, "left out other images"),
         ({"fingerprint": "0" * 64}, "have changed since the run"),
         ({"recipe": {"epochs": 3}}, "Another version of this program, with other options"),
     ],
@@ -333,25 +323,25 @@ def test_taught_ensemble_without_test_and_without_pictures(
 ) -> None:
     models = tmp_path / "models"
     done = trainer(
-        *("fit", "--data", phantoms, "--models", models, *TINY, "--epochs", "1", "--members", "2"),
-        *("--no-test", "--no-report-images", "--holdout", "swapped", "--rule", "sensitivity=0.9"),
+        *("fit", "--data", phantoms, "--models", models, *TINY, "--epochs", "1"),
+        *("--sizes", "96-64", "--fold-sizes", "96-64", "--machines", "keep"),
+        *("--no-test", "--no-report-images", "--rule", "sensitivity=0.9"),
         *("--refusal-images", "0", "--external", f"elsewhere={phantoms / 'test'}"),
         *("--teacher", tiny_run.models),
     )
     assert done.returncode == 0, done.stderr
     bundle = published(models)
     assert bundle.manifest.evaluated_on is not None
-    assert bundle.manifest.evaluated_on.startswith("validation")
+    assert bundle.manifest.evaluated_on.startswith("cross-validation")
     assert bundle.manifest.refusal is None
     assert bundle.manifest.heads == ("pneumonia", "viral")
     [teacher] = bundle.manifest.training["teachers"]
     assert teacher["network"] == tiny_run.bundle.manifest.files["model.onnx"]
-    assert not teacher["held_out_alike"]  # it held out by another rule
-    assert "a teacher may have learned from patients who validate here" in done.stdout
+    assert "the teachers have learned from patients of every fold" in done.stdout
     assert bundle.manifest.operating_point.rule == "sensitivity=0.9"
     card = bundle.file("MODEL_CARD.md").read_text()
     assert "answers of 1 other network to augmented" in card
-    assert "They may have learned from patients who validate here" in card
+    assert "They may have learned from the patients of every fold" in card
     text = bundle.file("report.html").read_text()
     assert "What the ensemble buys" in text
     assert "member 2" in text

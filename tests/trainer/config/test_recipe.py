@@ -14,8 +14,10 @@ def test_every_knob_has_a_unit_and_a_reason() -> None:
         assert len(item.metadata["help"]) > 20, item.name
 
 
-def test_widths_are_read() -> None:
-    assert Recipe(widths="8-16-24-32").stage_widths == (8, 16, 24, 32)
+def test_widths_and_sizes_are_read() -> None:
+    recipe = Recipe(widths="8-16-24-32", sizes="128-64")
+    assert recipe.stage_widths == (8, 16, 24, 32)
+    assert [member.sizes for member in recipe.members()] == ["128", "64"]
 
 
 @pytest.mark.parametrize(
@@ -24,7 +26,9 @@ def test_widths_are_read() -> None:
         ("widths", "8-16"),
         ("widths", "a-b-c-d"),
         ("stem", 0),
-        ("stem_stride", 1),
+        ("sizes", "100"),
+        ("sizes", ""),
+        ("crop", 0.0),
         ("epochs", 0),
         ("batch_size", 0),
         ("learning_rate", 0.0),

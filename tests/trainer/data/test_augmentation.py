@@ -13,9 +13,7 @@ from trainer.data.augmentation import augment, mix
 
 STILL = Recipe(
     rotation=0,
-    zoom=0,
-    aspect=0,
-    shift=0,
+    crop=1,
     shear=0,
     flip=0,
     gamma=0,
@@ -28,6 +26,7 @@ STILL = Recipe(
     frame=0,
     erasing=0,
 )
+CROPPED = dataclasses.replace(STILL, crop=0.35)
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +62,7 @@ def test_with_every_strength_at_zero_nothing_changes(images: NDArray[np.uint8]) 
     ("knob", "value"),
     [
         ("rotation", 10.0),
-        ("zoom", 0.2),
-        ("aspect", 0.2),
-        ("shift", 0.1),
+        ("crop", 0.35),
         ("shear", 8.0),
         ("flip", 1.0),
         ("gamma", 0.5),
@@ -90,6 +87,19 @@ def test_each_knob_alone_changes_images(images: NDArray[np.uint8], knob: str, va
 def test_flip_mirrors(images: NDArray[np.uint8]) -> None:
     views = augment(images, np.random.default_rng(0), dataclasses.replace(STILL, flip=1.0))
     assert np.abs(views.astype(int) - images[:, :, ::-1]).max() <= 1
+
+
+def test_a_crop_is_a_part_of_the_image_and_no_more() -> None:
+    """No border comes in, whatever is drawn, and it is as large as said."""
+    ramp = np.tile(np.linspace(40, 215, 224).round().astype(np.uint8), (1, 224, 1))
+    parts = []
+    for seed in range(50):
+        [across] = augment(ramp, np.random.default_rng(seed), CROPPED)
+        [down] = augment(ramp.swapaxes(1, 2), np.random.default_rng(seed), CROPPED)
+        assert across.min() >= 39  # a level less, by rounding
+        parts.append(np.ptp(across) / 175 * (np.ptp(down) / 175))
+    assert 0.3 < min(parts) < 0.5
+    assert max(parts) > 0.8
 
 
 def test_mixing_blends_images_and_targets_alike() -> None:

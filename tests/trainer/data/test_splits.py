@@ -1,15 +1,12 @@
-"""No patient on both sides, whatever the fold; stress folds hold out what is unlike the rest."""
-
-from typing import Any
+"""No patient on both sides, whatever the fold."""
 
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from trainer.config.options import STRESS_KINDS, StressKind
 from trainer.data.dataset import DatasetError, Split
-from trainer.data.splits import folds, groups, stress_fold, validation_split, without_copies
+from trainer.data.splits import folds, groups, validation_split, without_copies
 from trainer.data.style import STATISTICS, style_statistics
 
 
@@ -40,12 +37,6 @@ def make_split(patients_per_stratum: int = 20, seed: int = 0) -> Split:
         [r[3] for r in rows],
         [f"{r[3]}-{i}.jpeg" for i, r in enumerate(rows)],
     )
-
-
-def numbered(names: list[str], causes: NDArray[np.int64], labels: NDArray[Any]) -> Split:
-    """One image of each patient, all of them different."""
-    images = np.arange(len(names), dtype=np.uint8)[:, None, None] * np.ones((1, 8, 8), np.uint8)
-    return Split(images, labels.astype(np.int64), causes, names, names)
 
 
 @pytest.fixture(scope="module")
@@ -121,35 +112,8 @@ def test_unknown_causes_and_few_images_still_split() -> None:
 def test_too_few_patients_are_named() -> None:
     with pytest.raises(DatasetError, match="Only 3 patients in the class NORMAL"):
         folds(make_split(3), 5, seed=0)
-    with pytest.raises(DatasetError, match=r"too few to cut into 5 .* another --holdout\.$"):
-        stress_fold(make_split(3), "swapped")
     with pytest.raises(ValueError, match=r"received 0\.7"):
         validation_split(make_split(3), 0.7, 0)
-
-
-@pytest.mark.parametrize("kind", STRESS_KINDS)
-def test_stress_folds_split_by_patient(split: Split, kind: StressKind) -> None:
-    train, held = stress_fold(split, kind, 0.2)
-    assert apart(split, train, held)
-    assert set(split.labels[held].tolist()) == {0, 1}
-    assert len(held) < len(split) / 2
-
-
-def test_swapped_fold_finds_the_patients_whose_style_is_that_of_the_other_class(
-    split: Split,
-) -> None:
-    _, held = stress_fold(split, "swapped", 0.2)
-    odd = [int(split.patients[i].rsplit("-", 1)[1]) % 4 == 0 for i in held]
-    assert np.mean(odd) > 0.9
-
-
-def test_outlier_fold_finds_the_odd_one(split: Split) -> None:
-    images = split.images.copy()
-    odd = [i for i, p in enumerate(split.patients) if p == "train/2-7"]
-    images[odd] //= 8
-    changed = Split(images, split.labels, split.causes, split.patients, split.paths)
-    _, held = stress_fold(changed, "outlier", 0.1)
-    assert set(odd) <= set(held.tolist())
 
 
 def test_style_statistics_measure_what_they_name() -> None:
@@ -167,33 +131,3 @@ def test_style_statistics_measure_what_they_name() -> None:
     assert sharp["contrast"] == pytest.approx(noise.std(), abs=0.01)
     assert blank["dark"] == 1
     assert frame["border"] < -150
-
-
-@pytest.mark.parametrize(("kind", "places"), [("late", (16, 17, 18, 19)), ("ends", (0, 1, 18, 19))])
-def test_numbers_decide_who_is_held_out_of_each_series(
-    kind: StressKind, places: tuple[int, ...]
-) -> None:
-    names = [f"train/{series}{n}" for series in ("im-", "person") for n in range(1, 21)]
-    split = numbered(names, np.full(40, -1), np.repeat([0, 1], 20))
-    kept, held = stress_fold(split, kind, 0.2)
-    assert [names[i] for i in held] == [names[n + p] for n in (0, 20) for p in places]
-    assert len(kept) == 32
-
-
-def test_numbers_decide_for_each_cause_where_causes_share_a_series() -> None:
-    """Bacterial patients have the lowest and the highest numbers, viral ones those between."""
-    names = [f"train/im-{n}" for n in range(1, 21)] + [f"train/person{n}" for n in range(1, 61)]
-    causes = np.array([-1] * 20 + [0] * 20 + [1] * 20 + [0] * 20)
-    split = numbered(names, causes, causes >= 0)
-    _, held = stress_fold(split, "ends", 0.1)
-    assert [names[i].removeprefix("train/") for i in held] == [
-        *("im-1", "im-20", "person1", "person2", "person21", "person40", "person59", "person60")
-    ]
-
-
-def test_the_only_patient_of_a_cause_is_learned_from() -> None:
-    names = [f"train/im-{n}" for n in range(20)] + [f"train/person{n}" for n in range(20)]
-    causes = np.array([-1] * 20 + [1] + [0] * 19)
-    split = numbered(names, causes, causes >= 0)
-    kept, _ = stress_fold(split, "ends", 0.2)
-    assert 20 in kept

@@ -66,12 +66,10 @@ def foreign(side: int, channels: int, answers: int, activation: str) -> keras.Mo
     )
 
 
-@pytest.mark.parametrize(("members", "stride"), [(1, 2), (2, 3)])
-def test_own_network_keeps_its_named_outputs(
-    members: int, stride: int, images: Images, tmp_path: Path
-) -> None:
-    networks = [build_network(replace(RECIPE, stem_stride=stride)) for _ in range(members)]
-    h5 = saved(networks[0] if members == 1 else combine(networks), tmp_path)
+@pytest.mark.parametrize("sizes", ["224", "64", "160-96"])
+def test_own_network_keeps_its_named_outputs(sizes: str, images: Images, tmp_path: Path) -> None:
+    networks = [build_network(member) for member in replace(RECIPE, sizes=sizes).members()]
+    h5 = saved(networks[0] if len(networks) == 1 else combine(networks), tmp_path)
     model, path = load_network(h5), tmp_path / "model.onnx"
     export_onnx(model, path)
     assert heads_of(model) == ("pneumonia", "viral")

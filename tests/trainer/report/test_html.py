@@ -10,12 +10,13 @@ from shared.bundle.manifest import Calibration, Data, OperatingPoint, Refusal, U
 from shared.interpretation import Interpretation
 from tests.phantoms import chest_phantom
 from trainer.bootstrap import Interval, wilson
-from trainer.data.audit import audit, data_record, fingerprint
+from trainer.data.audit import audit, data_record
 from trainer.data.dataset import Broken, Split
 from trainer.evaluation.results import (
     Findings,
     HeatmapCheck,
     check_heatmaps,
+    machine_figures,
     measure,
     member_figures,
     share_of_patients,
@@ -57,15 +58,14 @@ def findings(split: Split) -> Findings:
         Refusal(minimum=0.0, rule="refuses few"),
         Unfamiliar(maximum=3.0, rule="flags few"),
     )
-    results = [measure(name, split, outputs, interpretation, 20) for name in ("test", "validation")]
+    results = [
+        measure(name, split, outputs, interpretation, 20) for name in ("test", "cross-validation")
+    ]
     history = [
         {
             "epoch": e,
             "loss": 1 / e,
-            "val_loss": 2 / e,
-            "val_calibrated_loss": 1.5 / e,
             "accuracy": 0.5,
-            "val_accuracy": 0.6,
         }
         for e in (1.0, 2.0)
     ]
@@ -74,12 +74,17 @@ def findings(split: Split) -> Findings:
     return Findings(
         interpretation=interpretation,
         results=results,
-        training={"recipe": {"epochs": 2}, "seconds": 3},
+        training={
+            "recipe": {"epochs": 2},
+            "seconds": 3,
+            "calibrated_on": "cross-validation",
+            "options": {"fold_sizes": "96", "folds": 3, "machines": "leave-out"},
+            "machines": {"images": 272, "found": 0.9, "mean_logit": 2.5, "others": 3.0},
+        },
         cost={"parameters": 1000, "multiply_adds": 2_000_000, "onnx_bytes": 3_000_000},
         audit=audit({"train": split, "test": split}, 3, [Broken("train/a.txt", "a <text>")]),
         histories=[history, history],
-        best_epochs=[2, 1],
-        members=member_figures([pneumonia.tolist(), (-pneumonia).tolist()], outputs, split, 20, 0),
+        members=member_figures(np.stack([pneumonia, -pneumonia]), split, 20, 0),
         heatmaps=HeatmapCheck(found.central, Interval(0.05, 0.01, 0.12), [3, 4], maps[:2]),
         not_chest={"photos": wilson(2, 3)},
         samples=2,
@@ -97,8 +102,7 @@ def test_everything_is_shown(findings: Findings) -> None:
         "rank correlation with the learnt ones is <b>0.050 (0.010–0.120)</b>",
         "3 exact copies were left out",
         "1,000 parameters. 2 million multiply-adds an image. model.onnx 3.0 MB.",
-        "which comes after training: 2, 1.",
-        "validation, calibrated",
+        "No image chose an epoch",
     ):
         assert part in text, part
     wrong = findings.results[0].judged.answers.pneumonia != (findings.results[0].split.labels == 1)
@@ -146,10 +150,12 @@ def test_the_least_that_can_be_found(findings: Findings, split: Split) -> None:
 def test_card_holds_the_figures_and_shows_nobody(findings: Findings) -> None:
     card = render_model_card(findings)
     header = yaml.safe_load(card.split("---")[1])
-    [test, validation] = header["model-index"][0]["results"]
-    assert (test["dataset"]["name"], validation["dataset"]["name"]) == ("test", "validation")
+    [test, crossed] = header["model-index"][0]["results"]
+    assert (test["dataset"]["name"], crossed["dataset"]["name"]) == ("test", "cross-validation")
     assert {m["type"]: m["value"] for m in test["metrics"]}["accuracy"] == 0.75
     assert "| accuracy | 0.750 (" in card
+    assert "in 3 parts by patient" in card
+    assert "find 90.0 % of them" in card
     assert "photos 0.667 (0.208–0.939)." in card
     assert "person" not in card
 
@@ -157,15 +163,23 @@ def test_card_holds_the_figures_and_shows_nobody(findings: Findings) -> None:
 def test_what_was_chosen_on_images_is_said_with_their_name(findings: Findings) -> None:
     text, card = render_report(findings), render_model_card(findings)
     chosen = (
-        *("the epoch", "the limit of what is refused", "the limit of what is unfamiliar"),
-        *("the temperature", "the bias", "the threshold"),
+        ("cross-validation", ("the temperature", "the bias", "the threshold")),
+        (
+            "a tenth of the training patients",
+            ("the limit of what is refused", "the limit of what is unfamiliar"),
+        ),
     )
-    for part in chosen:
-        assert part in text.split("Chosen on validation: ")[1][:200]
-        assert part in card.split("Chosen on validation alone: ")[1][:200]
+    for name, parts in chosen:
+        for part in parts:
+            assert part in text.split(f"Chosen on {name}: ")[1][:200]
+            assert part in card.split(f"Chosen on {name} alone: ")[1][:200]
     point = OperatingPoint(threshold=0.4, rule="fixed=0.4", low=0.3, high=0.6)
     rule = dataclasses.replace(findings.interpretation, operating_point=point, refusal=None)
-    training = {"options": {"calibration": "temperature"}, "calibrated_on": "val"}
+    training = {
+        "options": {"calibration": "temperature"},
+        "calibrated_on": "val",
+        "best_epochs": [3],  # of a bundle of an earlier version
+    }
     fixed = dataclasses.replace(findings, interpretation=rule, training=training)
     assert fixed.chosen_on == {
         "validation": ["the epoch", "the limit of what is unfamiliar"],
@@ -177,9 +191,13 @@ def test_names_of_the_files_tell_whether_the_data_are_those_of_kaggle(split: Spl
     other = [f"train/NORMAL/0000{i}305_001.png" for i in range(len(split))]
     for paths, expected in ((split.paths, True), (other, False)):
         named = dataclasses.replace(split, paths=paths)
-        found = data_record({"train": named, "validation": named}, "0" * 64)
+        learned = np.arange(len(named)) != 0
+        found = data_record({"train": named}, learned, "0" * 64)
         assert found.kaggle == expected
-        assert found.held_out == fingerprint(named)
+        assert found.counts == {
+            "train": {"NORMAL": 2, "PNEUMONIA": 5},
+            "left out": {"NORMAL": 1, "PNEUMONIA": 0},
+        }
 
 
 def test_card_claims_of_the_data_what_the_manifest_knows(findings: Findings) -> None:
@@ -193,6 +211,20 @@ def test_card_claims_of_the_data_what_the_manifest_knows(findings: Findings) -> 
     for claim in ("hildren", "Guangzhou", "paultimothymooney", "from scratch"):
         assert claim not in nih
     assert "Other ages and hospitals" in nih
+
+
+def test_what_is_said_of_an_unknown_machine_is_measured_on_its_pneumonias() -> None:
+    labels = np.array([0, 0, 1, 1, 1, 1])
+    machines = np.array([False, True, False, False, True, True])
+    logits = np.array([-2.0, -9.0, 3.0, 1.0, -9.0, -9.0])
+    unseen = np.array([-5.0, 2.0, -1.0])  # a normal image and two pneumonias
+    assert machine_figures(labels, machines, logits, unseen) == {
+        "images": 2,
+        "found": 0.5,
+        "mean_logit": 0.5,
+        "others": 2.0,
+    }
+    assert machine_figures(labels, np.zeros(6, bool), logits, unseen[:0]) == {}
 
 
 def test_shares_of_images_have_intervals_of_patients() -> None:

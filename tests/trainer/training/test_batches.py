@@ -65,3 +65,16 @@ def test_smoothing_moves_targets_and_unknown_causes_weigh_nothing(split: Split) 
     assert np.unique(pneumonia) == pytest.approx([0.05, 0.95])
     assert set(np.unique(known)) == {0.0, 1.0}
     assert (weight == 1).all()
+
+
+def test_rare_images_come_a_quarter_as_often_as_others_of_their_kind(split: Split) -> None:
+    rare = np.zeros(60, bool)
+    rare[10:30] = True  # of 30 bacterial ones
+    seen = np.zeros(60)
+    batches = TrainingBatches(split, RECIPE, seed=0, rare=rare)
+    for epoch in range(40):
+        batches.start_epoch(epoch)
+        seen += np.bincount(batches.order, minlength=60)
+    assert seen[10:30].mean() / seen[30:40].mean() == pytest.approx(0.25, rel=0.2)
+    assert seen[:10].sum() == pytest.approx(seen.sum() / 2, rel=0.05)
+    assert seen[40:].sum() == pytest.approx(seen.sum() / 4, rel=0.1)

@@ -9,7 +9,6 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.special import expit, logit
 
-from shared.bundle.manifest import Data
 from tests.service.tiny_bundle import publish_tiny, tiny_draft, tiny_network
 from tests.trainer.conftest import trainer
 from trainer.config.recipe import Recipe
@@ -88,12 +87,3 @@ def test_a_share_of_teaching_needs_a_teacher(tmp_path: Path) -> None:
     done = trainer("fit", "--data", tmp_path, "--models", tmp_path, "--teaching", "0.5")
     assert done.returncode == 2
     assert "--teaching needs a --teacher" in done.stderr
-
-
-def test_a_teacher_that_held_out_others_is_marked(tmp_path: Path) -> None:
-    known = tiny_draft().model_copy(update={"data": Data(held_out="a" * 64)})
-    published = publish_tiny(tmp_path / "a", known), bundle(tmp_path / "b", 12)
-    teachers = Teachers([open_model(path) for path in published])
-    for held_out, alike in (("a" * 64, True), ("b" * 64, False), (None, False)):
-        found = [teacher["held_out_alike"] for teacher in teachers.record(held_out)]
-        assert found == [alike, False]

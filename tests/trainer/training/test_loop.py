@@ -1,5 +1,6 @@
-"""What a step and an epoch leave: the average of the weights, and the figures of validation."""
+"""What a step, an epoch and a whole training leave."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from trainer.model.network import build_network, training_view  # noqa: E402
 from trainer.model.onnx_export import named_outputs  # noqa: E402
 from trainer.training import loop  # noqa: E402
 from trainer.training.loop import (  # noqa: E402
+    ResumeMismatch,
     RunningAverage,
     compile_learner,
     fit_member,
@@ -57,42 +59,40 @@ def test_the_average_follows_the_weights_in_place() -> None:
     np.testing.assert_array_equal(network.get_weights()[0], value)
 
 
-def test_the_epoch_of_least_calibrated_loss_is_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    learner, shipped = (
-        keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]) for _ in range(2)
-    )
-    learner.compile("adam", "mse")
-    average = RunningAverage(learner, 0.9)
-    state, resumed = (
-        loop._RunState(learner, shipped, average, tmp_path / "checkpoint.npz", '{"recipe": {}}')
-        for _ in range(2)
-    )
-    losses = iter([0.6, 0.3, 0.5, 0.3])
-    monkeypatch.setattr(loop, "_validate", lambda *_: {"val_calibrated_loss": next(losses)})
-    callback = loop._KeepBest(state, phantoms(0, 2))
-    callback.set_model(learner)
-    for epoch in range(4):
-        average.weights = [np.full_like(weight, epoch) for weight in average.weights]
-        callback.on_epoch_begin(epoch)
-        callback.on_epoch_end(epoch, {"pneumonia_loss": 1.0, "pneumonia_accuracy": 0.5})
-    assert resumed.resume() == 4
-    for kept in (state, resumed):
-        assert kept.best_epoch == 2
-        assert all((weight == 1).all() for weight in kept.best)
+QUICK = Recipe(
+    sizes="64",
+    stem=4,
+    widths="4-4-4-4",
+    depth=1,
+    epochs=2,
+    batch_size=4,
+    mixed_precision=False,
+    **PLAIN_VIEWS,
+)
+
+
+def test_a_member_is_its_last_average_and_is_found_again(tmp_path: Path) -> None:
+    train = phantoms(0, 8)
+    first = fit_member(QUICK, train, tmp_path, 0, progress=False)
+    again = fit_member(QUICK, train, tmp_path, 0, progress=False)
+    assert [row["epoch"] for row in again.history] == [1, 2]
+    assert again.history == first.history
+    for one, other in zip(first.model.get_weights(), again.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_checkpoint_of_other_images_is_not_gone_on_with(tmp_path: Path) -> None:
+    fit_member(replace(QUICK, epochs=1), phantoms(0, 8), tmp_path, 0, progress=False)
+    others = replace(phantoms(0, 8), paths=[f"other {i}" for i in range(8)])
+    with pytest.raises(ResumeMismatch, match="digest of their names was"):
+        fit_member(replace(QUICK, epochs=1), others, tmp_path, 0, progress=False)
 
 
 def test_a_training_that_diverges_says_so(tmp_path: Path) -> None:
-    learner = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-    average = RunningAverage(learner, 0.9)
-    average.weights[0][0] = np.nan
-    state = loop._RunState(learner, learner, average, tmp_path / "checkpoint.npz", "{}")
-    callback = loop._KeepBest(state, phantoms(0, 2))
-    callback.on_epoch_begin(2)
-    with pytest.raises(TrainerError, match=r"diverged in epoch 3.*--learning-rate"):
-        callback.on_epoch_end(2, {"pneumonia_loss": np.nan, "pneumonia_accuracy": 0.5})
-    assert not state.path.exists()
+    wild = replace(QUICK, learning_rate=1.0, warmup=0.0, weight_decay=1e30)
+    with pytest.raises(TrainerError, match=r"diverged in epoch 1.*--learning-rate"):
+        fit_member(wild, phantoms(0, 8), tmp_path, 0, progress=False)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
@@ -117,7 +117,8 @@ def test_a_network_learns_to_tell_held_out_phantoms_apart(
         **PLAIN_VIEWS,
     )
     held_out = phantoms(3, 64)
-    member = fit_member(recipe, phantoms(1, 96), phantoms(2, 32), tmp_path, 0, progress=False)
+    member = fit_member(recipe, phantoms(1, 96), tmp_path, 0, progress=False)
+    assert [row["epoch"] for row in member.history] == [1, 2, 3, 4, 5]
     logits = predict_logits(member.model, held_out.images)[:, 0]
     assert roc_auc_score(held_out.labels, logits) > 0.8
 
@@ -135,21 +136,3 @@ def test_compiling_asks_for_no_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     learner = training_view(build_network(recipe))
     compile_learner(learner, recipe, steps=4)
     assert learner.compiled
-
-
-def test_validation_weighs_the_classes_alike_whatever_their_shares(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    rng = np.random.default_rng(0)
-    labels = np.repeat([0, 1], 400)
-    logits = rng.normal(2 * labels - 1, 1.5).astype(np.float32)
-    validated = []
-    for times in (1, 9):
-        chosen = np.concatenate([np.flatnonzero(labels == 0), *[np.flatnonzero(labels)] * times])
-        names = [str(i) for i in chosen]
-        split = Split(np.zeros((len(chosen), 1, 1), np.uint8), labels[chosen], chosen, names, names)
-        shown = np.stack([logits[chosen]] * 2, axis=1)
-        monkeypatch.setattr(loop, "predict_logits", lambda *_, shown=shown: shown)
-        validated.append(loop._validate(keras.Sequential(), split))
-    even, uneven = validated
-    assert uneven == pytest.approx(even, rel=0.01)

@@ -1,0 +1,80 @@
+"""Every training image is answered by networks that did not learn from its patient."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shared.bundle.manifest import Data
+from tests.trainer.conftest import PLAIN_VIEWS
+from trainer.config.options import Options
+from trainer.config.recipe import Recipe
+from trainer.data.audit import audit
+from trainer.data.dataset import Split
+from trainer.data.preparation import Prepared
+from trainer.model.backend import load_keras
+
+load_keras()
+
+from trainer.training.cross_validation import cross_validate  # noqa: E402
+
+RECIPE = Recipe(
+    sizes="224",
+    stem=4,
+    widths="4-4-4-4",
+    depth=1,
+    epochs=1,
+    batch_size=4,
+    mixed_precision=False,
+    **PLAIN_VIEWS,
+)
+OPTIONS = Options(folds=2, fold_sizes="64-96")
+
+
+@pytest.fixture
+def prepared() -> Prepared:
+    """16 images of noise; the last four ill ones are of a machine that stands for the illness."""
+    labels = np.arange(16) // 8
+    images = np.random.default_rng(0).integers(0, 256, (16, 224, 224), np.uint8)
+    names = [f"train/person{i}" for i in range(16)]
+    split = Split(images, labels, np.full(16, -1), names, names)
+    machines = np.arange(16) >= 12
+    found = audit({"train": split}, 0, [])
+    return Prepared({"train": split}, [], machines, ~machines, found, Data())
+
+
+def test_all_are_answered_and_an_unknown_machine_too(prepared: Prepared, tmp_path: Path) -> None:
+    found = cross_validate(prepared, RECIPE, OPTIONS, tmp_path)
+    assert found.logits.shape == (2, 16, 2)
+    assert np.isfinite(found.logits).all()
+    assert (found.logits != 0).all()
+    np.testing.assert_array_equal(found.machines, found.logits[:, 12:])
+    assert {path.name for path in tmp_path.iterdir()} == {"fold-1", "fold-2"}
+
+
+def test_what_was_answered_is_not_trained_again(
+    prepared: Prepared, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = cross_validate(prepared, RECIPE, OPTIONS, tmp_path)
+    capsys.readouterr()
+    again = cross_validate(prepared, RECIPE, OPTIONS, tmp_path)
+    assert "epoch" not in capsys.readouterr().err
+    np.testing.assert_array_equal(first.logits, again.logits)
+
+    (tmp_path / "fold-1" / "member-1" / "answers.npz").write_bytes(b"damaged")
+    mended = cross_validate(prepared, RECIPE, OPTIONS, tmp_path)
+    assert "epoch" not in capsys.readouterr().err  # its checkpoint is whole
+    np.testing.assert_allclose(first.logits, mended.logits, atol=1e-5)
+
+
+@pytest.mark.parametrize("machines", ["keep", "weigh"])
+def test_a_machine_that_is_learned_from_is_held_out_whole_once_more(
+    machines: str, prepared: Prepared, tmp_path: Path
+) -> None:
+    kept = replace(prepared, learned=np.ones(16, bool))
+    options = replace(OPTIONS, machines=machines, fold_sizes="64")
+    found = cross_validate(kept, RECIPE, options, tmp_path)
+    assert found.machines.shape == (1, 4, 2)
+    assert {path.name for path in tmp_path.iterdir()} == {"fold-1", "fold-2", "machines"}
+    assert not np.array_equal(found.machines, found.logits[:, 12:])
