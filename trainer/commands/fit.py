@@ -190,11 +190,13 @@ def _train(
     if options.refusal_images:
         more = f", and whom it does not know from {len(unlike)}" if unlike is not None else ""
         say("Refusal", f"learning what is no chest X-ray{more}")
-        fitted, held = validation_split(train, _HEAD_HELD, options.seed)
+        # Also patients of machines that the network did not learn from: it may judge them.
+        everyone = prepared.splits["train"]
+        fitted, held = validation_split(everyone, _HEAD_HELD, options.seed)
         model, refusal, unfamiliar = fit_refusal(
             model,
-            train.select(fitted),
-            train.select(held),
+            everyone.select(fitted),
+            everyone.select(held),
             recipe,
             options.seed,
             min(options.refusal_images, 4 * len(train)),

@@ -24,6 +24,7 @@ _SMALLEST = 0.5  # share of the area that a view shows, at least
 _WIDEST = 0.35  # share of the side that margins take, at most
 # A wider range of everything that is style than the network is trained with.
 _STYLES = Recipe(
+    crop=0.9,
     rotation=12.0,
     gamma=0.7,
     contrast=0.45,
