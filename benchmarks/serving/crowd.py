@@ -5,6 +5,7 @@ import io
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -22,7 +23,7 @@ FILE_BYTES = 2_500_000
 
 # Megapixels, mode, format and options of the large images, the second crowd. The greatest are of
 # 40 megapixels, which is the limit; a form of one must fit into 16 MiB.
-KINDS = (
+KINDS: tuple[tuple[int, str, str, dict[str, Any]], ...] = (
     (7, "L", "JPEG", {"quality": 90}),
     (12, "RGB", "JPEG", {"quality": 85, "progressive": True}),
     (40, "L", "JPEG", {"quality": 70}),

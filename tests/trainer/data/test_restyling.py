@@ -1,5 +1,7 @@
 """Views in another style: other machines, the same anatomy; and views that nobody should judge."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -18,13 +20,15 @@ def xrays() -> Grey:
 
 def test_views_repeat_for_a_seed_and_differ_among_themselves(xrays: Grey) -> None:
     same = np.repeat(xrays[:1], 12, axis=0)
-    for draw in (
+    draws: tuple[Callable[[np.random.Generator], Grey], ...] = (
         lambda rng: restyled(same, xrays, rng),
         lambda rng: misplaced(same, rng),
-    ):
+    )
+    for draw in draws:
         first, again = (draw(np.random.default_rng(3)) for _ in range(2))
         assert np.array_equal(first, again)
-        assert (first.shape, first.dtype) == (same.shape, np.uint8)
+        assert first.shape == same.shape
+        assert first.dtype == np.uint8
         assert len({view.tobytes() for view in first}) > 4
 
 
