@@ -139,6 +139,36 @@ def test_what_is_measured_at_the_end_is_looked_for_at_the_beginning(
     assert not (models / ".trainer" / "runs").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("none", ("is not a folder",)),
+        ("empty", ("holds no file",)),
+        ("few", ("3 readable pictures", "at least 20", "leave --unlike out")),
+    ],
+)
+def test_whom_the_network_must_not_judge_is_looked_at_before_it_trains(
+    name: str, parts: tuple[str, ...], phantoms: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "few").mkdir()
+    for path in sorted((phantoms / "train" / "NORMAL").iterdir())[:3]:
+        shutil.copy(path, tmp_path / "few")
+    models = tmp_path / "models"
+    refused(
+        trainer("fit", "--data", phantoms, "--models", models, "--unlike", tmp_path / name),
+        *(f"--unlike: {tmp_path / name}", *parts),
+    )
+    assert not (models / ".trainer" / "runs").exists()
+
+
+def test_whom_the_network_must_not_judge_needs_the_head_that_learns_it(
+    phantoms: Path, tmp_path: Path
+) -> None:
+    options = ("--data", phantoms, "--models", tmp_path, "--unlike", phantoms)
+    refused(trainer("fit", *options, "--refusal-images", "0"), "--refusal-images 0", "drop one")
+
+
 @pytest.mark.parametrize("option", ["--models", "--work"])
 def test_folder_that_cannot_be_written(option: str, phantoms: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
@@ -365,6 +395,9 @@ class TestEvaluate:
         assert np.sum(test["confusion_matrix"]) == 16
         assert found["sets"]["more"]["images"] == 4
         assert 0 <= found["not_a_chest_xray_refused"]["same"]["value"] <= 1
+        shares = (test[name]["value"] for name in ("refused", "unfamiliar"))
+        either = test["refused_or_unfamiliar"]["value"]
+        assert max(shares) <= either <= 1
         assert "<html" in report.read_text()
 
     def test_bundle_that_does_not_verify(self, tiny_run: TinyRun, tmp_path: Path) -> None:

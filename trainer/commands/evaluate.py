@@ -74,7 +74,11 @@ def evaluate(
     say("Bundle", manifest.version)
     for result in findings.results:
         describe(result.name, result.evaluation)
-        for word, share in (("refused", result.refused), ("unfamiliar", result.unfamiliar)):
+        for word, share in (
+            ("refused", result.refused),
+            ("unfamiliar", result.unfamiliar),
+            ("refused or unfamiliar", result.told),
+        ):
             if share is not None:
                 say("", f"{word:<21}{share}")
     for folder, share in refused.items():
@@ -109,6 +113,7 @@ def _as_json(findings: Findings, version: str) -> dict[str, object]:
                 "confusion_matrix_three": r.evaluation.confusion_three,
                 "refused": asdict(r.refused) if r.refused else None,
                 "unfamiliar": asdict(r.unfamiliar) if r.unfamiliar else None,
+                "refused_or_unfamiliar": asdict(r.told) if r.told else None,
             }
             for r in findings.results
         },

@@ -57,6 +57,8 @@ def fit(request: Request, run: RunFolder | None = None) -> Path:
     check_others(request.external, request.not_chest)
     if request.unlike is not None and not request.options.refusal_images:
         raise TrainerError("--unlike teaches the head that --refusal-images 0 leaves out: drop one")
+    trained = run is not None and (run.path / _NETWORK).is_file()
+    unlike = load_unlike(request.unlike) if request.unlike and not trained else None
     if missing := missing_packages():
         say(
             "Warning",
@@ -71,7 +73,7 @@ def fit(request: Request, run: RunFolder | None = None) -> Path:
     run.save(**request.state(), revisions=list(dict.fromkeys([*worked_on_it, revision()])))
     say("Run", f"{run.path}{' (resumed)' if resumed else ''}")
     with _resumable(request, run):
-        fitted = _network(request, prepared, run)
+        fitted = _network(request, prepared, unlike, run)
 
         from trainer.runs.publish import conclude
 
@@ -118,7 +120,9 @@ def _resumable(request: Request, run: RunFolder) -> Iterator[None]:
         raise
 
 
-def _network(request: Request, prepared: Prepared, run: RunFolder) -> Fitted:
+def _network(
+    request: Request, prepared: Prepared, unlike: "NDArray[np.uint8] | None", run: RunFolder
+) -> Fitted:
     """Train the members and put them together; or load what an earlier process finished."""
     load_keras()
     from trainer.model.onnx_export import check_equal, export_onnx, load_network
@@ -128,7 +132,7 @@ def _network(request: Request, prepared: Prepared, run: RunFolder) -> Fitted:
         record = json.loads(record_file.read_text(encoding="utf-8"))
         say("Network", "trained already")
         return Fitted(load_network(h5), h5, onnx, record)
-    model, record = _train(request, prepared, run.path)
+    model, record = _train(request, prepared, unlike, run.path)
     partial = h5.with_name(".partial.h5")
     _save(model, partial)
     partial.replace(h5)
@@ -142,7 +146,7 @@ def _network(request: Request, prepared: Prepared, run: RunFolder) -> Fitted:
 
 
 def _train(
-    request: Request, prepared: Prepared, folder: Path
+    request: Request, prepared: Prepared, unlike: "NDArray[np.uint8] | None", folder: Path
 ) -> tuple["keras.Model", dict[str, Any]]:
     import keras
 
@@ -156,7 +160,6 @@ def _train(
     learned = np.flatnonzero(prepared.learned)
     train = prepared.splits["train"].select(learned)
     rare = prepared.machines[learned] if options.machines == "weigh" else None
-    unlike = load_unlike(request.unlike) if request.unlike else None
     teachers = (
         Teachers([open_model(path) for path in request.teachers]) if request.teachers else None
     )

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.bundle.manifest import Calibration, Data
-from shared.interpretation import Interpretation
+from shared.interpretation import Answers, Interpretation
 from trainer.bootstrap import Interval, intervals, wilson
 from trainer.data.audit import Audit
 from trainer.data.dataset import Split
@@ -33,6 +33,8 @@ class SetResult:
         evaluation: The figures.
         refused: Share that is refused as no chest X-ray; None without that head.
         unfamiliar: Share that is flagged as unfamiliar; None without that statistic.
+        told: Share that is either: whose reader is told not to rely on an answer; None without
+            either.
     """
 
     name: str
@@ -42,6 +44,7 @@ class SetResult:
     evaluation: Evaluation
     refused: Interval | None = None
     unfamiliar: Interval | None = None
+    told: Interval | None = None
 
 
 @dataclass(frozen=True)
@@ -170,7 +173,14 @@ def measure(
         evaluate(judged, resamples, seed),
         share_of_patients(answers.refused, split.patients, resamples, seed),
         share_of_patients(answers.unfamiliar, split.patients, resamples, seed),
+        share_of_patients(_either(answers), split.patients, resamples, seed),
     )
+
+
+def _either(answers: Answers) -> NDArray[np.bool_] | None:
+    """(N,) whether each image is refused or flagged; None where the network says neither."""
+    said = [flags for flags in (answers.refused, answers.unfamiliar) if flags is not None]
+    return np.logical_or.reduce(said) if said else None
 
 
 def share_of_patients(

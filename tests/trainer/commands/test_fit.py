@@ -17,7 +17,7 @@ import yaml
 
 from shared.bundle.store import Bundle, current, open_bundle
 from shared.interpretation import calibrated
-from tests.trainer.conftest import EPOCHS, ROOT, TINY, TinyRun, command, trainer
+from tests.trainer.conftest import EPOCHS, ROOT, TINY, TinyRun, asked, command, trainer
 from trainer.data.dataset import find_dataset
 from trainer.data.loading import load_split
 from trainer.model.inference import predict
@@ -74,10 +74,13 @@ def test_bundle_is_whole(tiny_run: TinyRun) -> None:
         "MODEL_CARD.md",
         "history.csv",
     }
-    assert manifest.heads == ("pneumonia", "viral", "chest_xray")
+    assert manifest.heads == ("pneumonia", "viral", "chest_xray", "familiar")
     assert manifest.heatmap
     assert manifest.refusal is not None
     assert manifest.unfamiliar is not None
+    assert manifest.unfamiliar.weight > 0
+    learned = len(list((tiny_run.data / "train" / "PNEUMONIA").iterdir()))
+    assert manifest.training["unlike"]["images"] == learned
     assert manifest.cause_calibration is not None
     assert manifest.operating_point.rule == "sensitivity=0.95"
     assert manifest.evaluated_on == "test: 16 images of 10 patients"
@@ -207,7 +210,7 @@ def test_stopped_twice_and_resumed_equals_unbroken(tiny_run: TinyRun, tmp_path: 
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
-    with start("--data", tiny_run.data, *TINY) as first:
+    with start(*asked(tiny_run.data)) as first:
         wait_for_checkpoint(first, runs, 0)
         first.send_signal(signal.SIGINT)
         _, errors = first.communicate(timeout=120)
