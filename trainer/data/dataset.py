@@ -1,8 +1,8 @@
 """What a data set is, and where it lies in a folder or an archive.
 
 The layout is that of the Kaggle data set: `train`, `val` and `test`, each with `NORMAL` and
-`PNEUMONIA`. `find_dataset` looks it up in a folder or a .zip, however deeply nested;
-`trainer.data.loading` decodes one of the three.
+`PNEUMONIA`, in capitals or not. `find_dataset` looks it up in a folder or a .zip, however deeply
+nested; `trainer.data.loading` decodes one of the three.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ import os
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
@@ -41,13 +41,15 @@ class Dataset:
     Attributes:
         path: The folder or the .zip.
         files: Split ("train", "val", "test"; "" where the classes lie at the top) to class to
-            names, each relative to `path` and in a fixed order.
+            names, each relative to `path`, with slashes and in a fixed order.
         root: The part of those names above the split: "" or e.g. "chest_xray/".
+        members: What a .zip calls a file, where that differs from its name in `files`.
     """
 
     path: Path
     files: dict[str, dict[str, list[str]]]
     root: str = ""
+    members: dict[str, str] = field(default_factory=dict)
 
     def names(self, split: str) -> list[tuple[str, int]]:
         """The files of one split with their label (0 normal, 1 pneumonia), in a fixed order."""
@@ -121,30 +123,42 @@ def find_dataset(path: Path) -> Dataset:
         DatasetError: Nothing there, not readable, or no class folder anywhere.
     """
     path = Path(path)
-    listing = _list_zip(path) if path.is_file() else _list_folder(path)
+    members = _list_zip(path) if path.is_file() else dict.fromkeys(_list_folder(path), "")
     roots: dict[str, dict[str, dict[str, list[str]]]] = {}
-    for name in listing:
+    for name in sorted(members):
         parts = PurePosixPath(name).parts
-        if len(parts) < 2 or parts[-2] not in LABELS:
+        label = parts[-2].upper() if len(parts) > 1 else ""
+        if label not in LABELS:
             continue
-        nested = len(parts) > 2 and parts[-3] in SPLITS
-        split = parts[-3] if nested else ""
+        nested = len(parts) > 2 and parts[-3].lower() in SPLITS
+        split = parts[-3].lower() if nested else ""
         root = "/".join(parts[: -3 if nested else -2])
-        roots.setdefault(root, {}).setdefault(split, {}).setdefault(parts[-2], []).append(name)
+        roots.setdefault(root, {}).setdefault(split, {}).setdefault(label, []).append(name)
     if not roots:
-        seen = sorted({PurePosixPath(n).parts[0] for n in listing})
-        raise DatasetError(
-            f"{path} holds no X-rays in the expected layout: found "
-            f"{', '.join(seen[:6]) if seen else 'nothing'}; expected the folders train and test, "
-            f"each with {' and '.join(LABELS)} (images inside). Give the folder that holds them, "
-            "or the .zip from Kaggle; `python -m trainer download` fetches it."
-        )
+        raise DatasetError(_not_the_layout(path, list(members)))
     root = min(roots, key=lambda r: (len(PurePosixPath(r).parts), r))
-    files = {
-        split: {c: sorted(names) for c, names in sorted(classes.items())}
-        for split, classes in roots[root].items()
-    }
-    return Dataset(path, files, f"{root}/" if root else "")
+    files = {split: dict(sorted(classes.items())) for split, classes in roots[root].items()}
+    renamed = {name: member for name, member in members.items() if member not in ("", name)}
+    return Dataset(path, files, f"{root}/" if root else "", renamed)
+
+
+def _not_the_layout(path: Path, names: list[str]) -> str:
+    archives = sorted(n for n in names if n.lower().endswith(".zip"))
+    if archives:
+        inner = f"Take it out: --data {archives[0]}"
+        if path.is_dir():
+            inner = f"Give that one: --data {path / archives[0]}"
+        return (
+            f"{path} holds no X-rays, but another archive, {archives[0]}, which is not looked "
+            f"into. {inner}"
+        )
+    seen = sorted({PurePosixPath(n).parts[0] for n in names})
+    return (
+        f"{path} holds no X-rays in the expected layout: found "
+        f"{', '.join(seen[:6]) if seen else 'nothing'}; expected the folders train and test, "
+        f"each with {' and '.join(LABELS)} (images inside). Give the folder that holds them, "
+        "or the .zip from Kaggle; `python -m trainer download` fetches it."
+    )
 
 
 def check_split(dataset: Dataset, split: str) -> None:
@@ -154,6 +168,15 @@ def check_split(dataset: Dataset, split: str) -> None:
         DatasetError: The split or one of its class folders is missing or empty.
     """
     where = f"{dataset.path}/{dataset.root}{split}".rstrip("/")
+    if split not in dataset.files and list(dataset.files) == [""]:
+        top = f"{dataset.path}/{dataset.root}".rstrip("/")
+        raise DatasetError(
+            f"{top} has {' and '.join(dataset.files[''])} at its top, and no {split}. To train, "
+            f"make a folder with train/{LABELS[0]} and train/{LABELS[1]} of them, and put some "
+            f"patients, of whom train holds no image, into test/{LABELS[0]} and "
+            f"test/{LABELS[1]}. To measure a bundle on all of them, leave them as they are: "
+            f"python -m trainer evaluate --data {top}"
+        )
     if split not in dataset.files:
         found = ", ".join(sorted(s for s in dataset.files if s)) or "no split folder"
         raise DatasetError(
@@ -170,7 +193,12 @@ def check_split(dataset: Dataset, split: str) -> None:
 
 def _is_litter(name: str) -> bool:
     parts = PurePosixPath(name).parts
-    return "__MACOSX" in parts or parts[-1].lower() in _LITTER or parts[-1].startswith("._")
+    return (
+        not parts
+        or "__MACOSX" in parts
+        or parts[-1].lower() in _LITTER
+        or parts[-1].startswith("._")
+    )
 
 
 def _list_folder(path: Path) -> list[str]:
@@ -179,21 +207,46 @@ def _list_folder(path: Path) -> list[str]:
             f"{path} does not exist. Give the folder that holds train and test, or the .zip from "
             "Kaggle, with --data; `python -m trainer download` fetches it."
         )
-    found = []
-    for folder, _, names in os.walk(path):
-        inside = Path(folder).relative_to(path)
-        found += [(inside / n).as_posix() for n in names]
-    return sorted(n for n in found if not _is_litter(n))
+    return sorted(name for name in _walk(path) if not _is_litter(name))
 
 
-def _list_zip(path: Path) -> list[str]:
+def _walk(top: Path) -> Iterator[str]:
+    """Every file below a folder, through links too, the uppermost first.
+
+    A folder that several links lead to is listed once as each of the splits, so that links that
+    lead back up come to an end.
+    """
+    seen: set[tuple[str, str]] = set()
+    folders = [PurePosixPath()]
+    for inside in folders:  # grows on the way
+        role = next((p for p in reversed(inside.parts) if p.lower() in SPLITS), "")
+        here = (os.path.realpath(top / inside), role)
+        if here in seen:
+            continue
+        seen.add(here)
+        try:
+            entries = sorted(os.scandir(top / inside), key=lambda entry: entry.name)
+        except OSError as error:
+            if not inside.parts:
+                raise DatasetError(f"{top} cannot be read: {error.strerror}.") from error
+            continue
+        for entry in entries:
+            if entry.is_dir():
+                folders.append(inside / entry.name)
+            elif entry.is_file() or entry.is_symlink():
+                yield (inside / entry.name).as_posix()
+
+
+def _list_zip(path: Path) -> dict[str, str]:
+    """The files of a .zip: their names with slashes, and as the archive has them."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return sorted(
-                n for n in archive.namelist() if not n.endswith("/") and not _is_litter(n)
-            )
+            members = [n for n in archive.namelist() if not n.endswith(("/", "\\"))]
     except (*ZIP_DAMAGE, OSError) as error:
         raise DatasetError(
             f"{path} is not a readable .zip ({error}). Download it again, or give the unpacked "
             "folder."
         ) from error
+    # Windows PowerShell 5 separates folders by backslashes.
+    named = {PurePosixPath(m.replace("\\", "/").lstrip("/")).as_posix(): m for m in members}
+    return {name: member for name, member in named.items() if not _is_litter(name)}

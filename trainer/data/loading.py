@@ -6,7 +6,7 @@ import os
 import zipfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import PIL
@@ -96,11 +96,12 @@ def _key(dataset: Dataset, names: Sequence[tuple[str, int]]) -> str:
     if dataset.path.is_file():
         with zipfile.ZipFile(dataset.path) as archive:
             for name, label in names:
-                info = archive.getinfo(name)
+                info = archive.getinfo(dataset.members.get(name, name))
                 digest.update(f"{name}|{label}|{info.file_size}|{info.CRC}\n".encode())
     else:
         for name, label in names:
-            stat = (dataset.path / name).stat()
+            path = dataset.path / name
+            stat = path.stat() if path.exists() else path.lstat()  # a link to nowhere
             digest.update(f"{name}|{label}|{stat.st_size}|{stat.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:16]
 
@@ -125,7 +126,7 @@ def _decode(
         sizes[index] = image.height, image.width
         return None
 
-    broken: list[Broken] = []
+    broken: dict[int, Broken] = {}
     kept: list[int] = []
     try:
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
@@ -133,7 +134,7 @@ def _decode(
                 if reason is None:
                     kept.append(index)
                 else:
-                    broken.append(Broken(names[index][0].removeprefix(dataset.root), reason))
+                    broken[index] = Broken(names[index][0].removeprefix(dataset.root), reason)
                 if progress:
                     progress(index + 1, len(names))
     finally:
@@ -144,7 +145,7 @@ def _decode(
         total = sum(1 for _, of in names if of == index)
         lost = total - int((labels == index).sum())
         if lost > _BROKEN_LIMIT * total:
-            first = next(b for b in broken if PurePosixPath(b.path).parts[-2] == label)
+            first = next(b for i, b in broken.items() if names[i][1] == index)
             raise DatasetError(
                 f"{dataset.path}/{dataset.root}{split}/{label}: {lost} of {total} files are not "
                 f"readable images, the first being {first.path} ({first.reason}). Get the data "
@@ -152,14 +153,14 @@ def _decode(
             )
     paths = [names[i][0].removeprefix(dataset.root) for i in kept]
     whole = images if len(kept) == len(names) else images[kept]
-    return _split(whole, labels, paths, sizes[kept]), broken
+    return _split(whole, labels, paths, sizes[kept]), list(broken.values())
 
 
 def _read(dataset: Dataset, archive: zipfile.ZipFile | None, name: str) -> bytes:
     if archive is None:
         return (dataset.path / name).read_bytes()
     try:
-        return archive.read(name)
+        return archive.read(dataset.members.get(name, name))
     except ZIP_DAMAGE as error:
         raise OSError(str(error) or type(error).__name__) from error
 

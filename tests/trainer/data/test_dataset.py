@@ -2,6 +2,7 @@
 
 import shutil
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,120 @@ def test_archive_with_nested_copies_and_litter(phantoms: Path, tmp_path: Path) -
     assert zipped.paths == plain.paths
     assert zipped.patients == plain.patients
     np.testing.assert_array_equal(zipped.images, plain.images)
+
+
+def zip_as(folder: Path, archive: Path, rename: Callable[[str], str]) -> Path:
+    """A .zip of a folder's images under other names."""
+    with zipfile.ZipFile(archive, "w") as file:
+        for path in sorted(folder.rglob("*.jpeg")):
+            member = zipfile.ZipInfo("x")
+            member.filename = rename(path.relative_to(folder.parent).as_posix())
+            file.writestr(member, path.read_bytes())
+    return archive
+
+
+@pytest.mark.parametrize(
+    "rename",
+    [
+        lambda name: name.replace("/", "\\"),
+        lambda name: f"./{name}",
+        lambda name: f"/{name}",
+        lambda name: name.replace("NORMAL", "normal").replace("PNEUMONIA", "Pneumonia"),
+        lambda name: name.replace("/train/", "/Train/").replace("/test/", "/TEST/"),
+    ],
+    ids=["backslashes", "dot", "absolute", "class", "split"],
+)
+def test_archives_as_other_programs_write_them(
+    rename: Callable[[str], str], phantoms: Path, tmp_path: Path
+) -> None:
+    dataset = find_dataset(zip_as(phantoms, tmp_path / "data.zip", rename))
+    assert {split: sum(map(len, of.values())) for split, of in dataset.files.items()} == {
+        "train": 48,
+        "val": 4,
+        "test": 16,
+    }
+    split, broken = load_split(dataset, "train", tmp_path / "cache")
+    plain, _ = load_split(find_dataset(phantoms), "train")
+    assert not broken
+    assert [path.lower() for path in split.paths] == [path.lower() for path in plain.paths]
+    np.testing.assert_array_equal(split.images, plain.images)
+    np.testing.assert_array_equal(split.labels, plain.labels)
+
+
+def link_splits(source: Path, data: Path) -> None:
+    data.mkdir()
+    for name in ("train", "val", "test"):
+        (data / name).symlink_to(source / name)
+
+
+def link_classes(source: Path, data: Path) -> None:
+    for name in ("train", "val", "test"):
+        (data / name).mkdir(parents=True)
+        for label in ("NORMAL", "PNEUMONIA"):
+            (data / name / label).symlink_to(source / name / label)
+
+
+def link_in_circles(source: Path, data: Path) -> None:
+    shutil.copytree(source, data)
+    (data / "again").symlink_to(data)
+    (data / "train" / "NORMAL" / "up").symlink_to(data / "train")
+    (data / "test" / "across").symlink_to(data / "train")
+    (data / "train" / "across").symlink_to(data / "test")
+
+
+@pytest.mark.parametrize("link", [link_splits, link_classes, link_in_circles])
+def test_links_are_followed_and_come_to_an_end(
+    link: Callable[[Path, Path], None], phantoms: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    link(phantoms, data)
+    dataset = find_dataset(data)
+    plain = find_dataset(phantoms)
+    assert (dataset.files, dataset.root) == (plain.files, plain.root)
+
+
+def test_one_folder_may_be_two_splits(phantoms: Path, tmp_path: Path) -> None:
+    (tmp_path / "train").symlink_to(phantoms / "train")
+    (tmp_path / "test").symlink_to(phantoms / "train")
+    dataset = find_dataset(tmp_path)
+    assert len(dataset.names("train")) == len(dataset.names("test")) == 48
+
+
+def test_a_link_to_nowhere_is_skipped_and_listed(copy: Path, tmp_path: Path) -> None:
+    (copy / "train" / "NORMAL" / "gone.jpeg").symlink_to(tmp_path / "gone.jpeg")
+    split, broken = load_split(find_dataset(copy), "train", tmp_path / "cache")
+    assert len(split) == 48
+    assert [file.path for file in broken] == ["train/NORMAL/gone.jpeg"]
+
+
+def test_an_archive_in_an_archive_is_said(phantoms: Path, tmp_path: Path) -> None:
+    inner = zip_as(phantoms, tmp_path / "inner.zip", str)
+    with zipfile.ZipFile(tmp_path / "outer.zip", "w") as file:
+        file.write(inner, "download/chest_xray.zip")
+    with pytest.raises(DatasetError, match=r"another archive, download/chest_xray.zip.*Take it"):
+        find_dataset(tmp_path / "outer.zip")
+    (tmp_path / "folder").mkdir()
+    inner.rename(tmp_path / "folder" / "chest_xray.zip")
+    with pytest.raises(DatasetError, match=r"Give that one: --data .*/folder/chest_xray.zip"):
+        find_dataset(tmp_path / "folder")
+
+
+def test_classes_without_splits_are_told_what_to_become(phantoms: Path, tmp_path: Path) -> None:
+    for label in ("NORMAL", "PNEUMONIA"):
+        shutil.copytree(phantoms / "test" / label, tmp_path / label.lower())
+    dataset = find_dataset(tmp_path)
+    assert len(dataset.names("")) == 16
+    expected = r"has NORMAL and PNEUMONIA at its top, and no train. To train, make a folder .*evalu"
+    with pytest.raises(DatasetError, match=expected):
+        load_split(dataset, "train")
+
+
+def test_mostly_broken_class_in_small_letters_is_an_error(copy: Path) -> None:
+    folder = (copy / "train" / "PNEUMONIA").rename(copy / "train" / "pneumonia")
+    for path in sorted(folder.iterdir())[:10]:
+        path.write_bytes(b"\xff\xd8\xff broken")
+    with pytest.raises(DatasetError, match=r"train/PNEUMONIA: 10 of 24 files"):
+        load_split(find_dataset(copy), "train")
 
 
 @pytest.mark.parametrize("depth", ["", "..", "../.."])
