@@ -77,7 +77,7 @@ FLOORS = {
     ),
     "shared": (
         ("interpretation", "imaging"),
-        ("bundle", "heatmap"),
+        ("bundle", "heatmap", "network"),
         ("labels", "preprocessing"),
     ),
 }

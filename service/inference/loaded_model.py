@@ -3,10 +3,32 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.inference.onnx_network import Network, OnnxNetwork, warm_up
-from shared.bundle.store import Manifest, open_bundle
+from service.inference.onnx_network import OnnxNetwork
+from shared.bundle.manifest import Lack, Manifest
+from shared.bundle.store import open_bundle
+from shared.network import Network, warm_up
 
 NETWORK_FILE = "model.onnx"
+
+_CAVEATS: dict[Lack, tuple[str, str]] = {
+    "calibration": (
+        "uncalibrated_model",
+        "The model was not calibrated: its probabilities are rough figures.",
+    ),
+    "refusal": (
+        "no_refusal",
+        "The model does not notice a picture that is no chest X-ray: it answers anything.",
+    ),
+    "familiarity": (
+        "no_familiarity",
+        "The model does not notice an image that is unlike those that it learned from.",
+    ),
+    "figures": (
+        "unmeasured_model",
+        "How good the model is was never measured: nothing is known of its errors.",
+    ),
+}
+"""What every answer of a model warns of (code and message), by what its bundle lacks."""
 
 
 @dataclass(frozen=True)
@@ -17,15 +39,18 @@ class ServedModel:
         network: The network.
         manifest: What its outputs mean, and how they become an answer.
         sha256: The hash of the network's file, in hexadecimal.
-        source: The bundle's folder, or the bare `.h5`.
-        caveats: Warnings (code and message) that every answer of this model carries.
+        source: The bundle's folder.
     """
 
     network: Network
     manifest: Manifest
     sha256: str
     source: Path
-    caveats: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def caveats(self) -> tuple[tuple[str, str], ...]:
+        """Warnings (code and message) that every answer of this model carries."""
+        return tuple(_CAVEATS[lack] for lack in self.manifest.lacks)
 
 
 def load_bundle(path: Path) -> ServedModel:

@@ -11,13 +11,13 @@ from typing import Final
 import numpy as np
 
 from service.inference.loaded_model import ServedModel
-from service.inference.onnx_network import NetworkInvalid, Outputs
 from service.problems import NOT_A_CHEST_XRAY, Problem, refused
 from service.screening.heatmap_image import Drawing, Overlay, draw_layer, draw_overlay
 from service.screening.network_input import DecodingMemory, network_input
 from shared.imaging.refusal import ImageRefused
 from shared.interpretation import DIGITS, Interpretation
 from shared.labels import BACTERIAL, NORMAL, PNEUMONIA, VIRAL
+from shared.network import NetworkInvalid, Outputs
 
 UNFAMILIAR: Final = (
     "unfamiliar_image",

@@ -20,6 +20,7 @@ Version = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d{6}Z-[0-
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
 Head = Literal["pneumonia", "viral", "chest_xray", "familiar"]
+Lack = Literal["calibration", "refusal", "familiarity", "figures"]
 
 
 class _Part(BaseModel):
@@ -126,6 +127,8 @@ class Draft(_Part):
         confusion_matrix: Rows are the truth, columns the decision, both in the order of `labels`.
         training: Every option of the run, its seed, the versions of libraries.
         data: What the network was fitted on.
+        lacks: What nobody fitted or measured, so that answers are worth less than they look. Absent
+            from bundles of older versions of this program.
     """
 
     labels: tuple[Literal["NORMAL"], Literal["PNEUMONIA"]] = LABELS
@@ -143,6 +146,7 @@ class Draft(_Part):
     confusion_matrix: tuple[tuple[int, int], tuple[int, int]] | None = None
     training: dict[str, Any] = Field(default_factory=dict)
     data: Data = Data()
+    lacks: tuple[Lack, ...] = ()
 
     @model_validator(mode="after")
     def _heads_fit(self) -> "Draft":

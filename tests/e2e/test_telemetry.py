@@ -10,7 +10,8 @@ import pytest
 from tests.conftest import ROOT
 
 _SERVICE = """
-from service.inference.onnx_network import OnnxNetwork, warm_up
+from service.inference.onnx_network import OnnxNetwork
+from shared.network import warm_up
 warm_up(OnnxNetwork(Path("models/default/model.onnx")), heads=3)
 """
 _TRAINER = """

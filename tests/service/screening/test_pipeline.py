@@ -9,7 +9,6 @@ import pytest
 from numpy.typing import NDArray
 
 from service.inference.loaded_model import ServedModel, load_bundle
-from service.inference.onnx_network import NetworkInvalid, Outputs
 from service.problems import (
     IMAGE_TOO_LARGE,
     NOT_A_CHEST_XRAY,
@@ -21,6 +20,7 @@ from service.screening.network_input import DecodingMemory
 from service.screening.pipeline import Screening, screen
 from shared.bundle.manifest import Calibration, Manifest, OperatingPoint, Refusal, Unfamiliar
 from shared.imaging import decode
+from shared.network import NetworkInvalid, Outputs
 from tests.service.tiny_bundle import NORMAL_LIKE, encode, tilted
 
 BUDGET = ByteBudget(64 * 2**20)
