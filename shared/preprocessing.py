@@ -37,6 +37,19 @@ def resize(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.array(image, dtype=np.uint8)
 
 
+def anti_aliased(size: int) -> NDArray[np.float32]:
+    """The weights by which `resize` would make another size out of the network's.
+
+    Args:
+        size: Of the result, in pixels, at least 1.
+
+    Returns:
+        (224, size) float32: what each pixel of a line adds to each of the shorter or longer one.
+    """
+    line = Image.fromarray(np.eye(INPUT_SIZE, dtype=np.float32))
+    return np.array(line.resize((size, INPUT_SIZE), Image.Resampling.BILINEAR), np.float32)
+
+
 def scale(pixels: NDArray[Any]) -> NDArray[np.float32]:
     """Scale resized images to the network's range and add its channel.
 

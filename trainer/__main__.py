@@ -176,11 +176,12 @@ def _export(asked: argparse.Namespace) -> None:
     from trainer.commands.export import export
 
     export(
-        asked.h5,
+        asked.network,
         asked.models,
         asked.data,
         asked.split,
         asked.calibrate_on,
+        asked.positive,
         _chosen(asked, Options),
     )
 

@@ -5,6 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from shared.labels import LABELS, PNEUMONIA
 from trainer.config.options import DECIDING, MEASURING, Options
 from trainer.config.recipe import Recipe
 
@@ -103,9 +104,21 @@ def build_parser() -> argparse.ArgumentParser:
     _add_knobs(evaluate.add_argument_group("measuring"), Options, MEASURING)
 
     export = commands.add_parser(
-        "export", parents=[common], help="make a bundle out of a Keras .h5"
+        "export", parents=[common], help="make a bundle out of a Keras .h5 or .keras"
     )
-    export.add_argument("h5", type=Path, help="a sigmoid or softmax network, ours or another's")
+    export.add_argument(
+        "network",
+        type=Path,
+        help="the file of a network, ours or another's: a sigmoid, a softmax over NORMAL and "
+        "PNEUMONIA, or their logits",
+    )
+    export.add_argument(
+        "--positive",
+        choices=LABELS,
+        default=PNEUMONIA,
+        help="what another's network was trained to detect: its one number, or the last of two, is "
+        "the probability of it; default %(default)s",
+    )
     _add_models(export)
     export.add_argument("--data", type=Path, help="X-rays to measure on, as for evaluate")
     export.add_argument("--split", help="which split of them; default test, or what there is")

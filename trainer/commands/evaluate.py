@@ -1,7 +1,7 @@
 """`evaluate`: score a bundle on any folder, at its own calibration and threshold."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from shared.bundle.store import Bundle
@@ -9,10 +9,9 @@ from shared.interpretation import Interpretation
 from trainer.config.options import Options
 from trainer.console import say
 from trainer.errors import TrainerError
-from trainer.evaluation.measure import load_single, measure_others, run_network
-from trainer.evaluation.results import Findings, check_heatmaps, measure
+from trainer.evaluation.measure import assess, load_single, run_network
+from trainer.evaluation.results import Findings, measure
 from trainer.report.html import render_report
-from trainer.runs.publish import describe
 from trainer.runs.run_folder import write_atomically
 
 
@@ -44,45 +43,13 @@ def evaluate(
     manifest, interpretation = bundle.manifest, Interpretation.of(bundle.manifest)
     onnx = bundle.file("model.onnx")
     name, images = load_single(data, split)
-    outputs = run_network(onnx, images, name)
-    first = measure(
-        name,
-        images,
-        outputs,
-        interpretation,
-        options.resamples,
-        options.seed,
-    )
-    others, refused = measure_others(
-        onnx,
-        interpretation,
-        external,
-        not_chest,
-        options.resamples,
-    )
-    findings = Findings(
-        interpretation=interpretation,
-        results=[first, *others],
-        training=manifest.training,
-        heatmaps=check_heatmaps(first, None, 0, options.seed, options.resamples),
-        not_chest=refused,
-        caveat=options.caveat,
-        images=options.report_images,
-        samples=options.samples,
-        cost={"onnx_bytes": onnx.stat().st_size},
-    )
     say("Bundle", manifest.version)
-    for result in findings.results:
-        describe(result.name, result.evaluation)
-        for word, share in (
-            ("refused", result.refused),
-            ("unfamiliar", result.unfamiliar),
-            ("refused or unfamiliar", result.told),
-        ):
-            if share is not None:
-                say("", f"{word:<21}{share}")
-    for folder, share in refused.items():
-        say(folder, f"{'refused':<21}{share}")
+    outputs = run_network(onnx, images, name)
+    own = measure(name, images, outputs, interpretation, options.resamples, options.seed)
+    findings = replace(
+        assess(onnx, interpretation, [own], options, external, not_chest),
+        training=manifest.training,
+    )
     if report is not None:
         _write(report, render_report(findings))
     if figures is not None:

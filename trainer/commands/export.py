@@ -1,58 +1,60 @@
-"""`export`: make a bundle out of a bare .h5, ours or one from elsewhere."""
+"""`export`: make a bundle out of a bare Keras file, ours or one from elsewhere."""
 
-import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from shared.bundle.manifest import Calibration, Data, Draft, Manifest, OperatingPoint
-from shared.bundle.store import MANIFEST_NAME, publish
+from shared.bundle.manifest import Calibration, Data, Manifest, OperatingPoint
+from shared.bundle.store import MANIFEST_NAME
 from shared.interpretation import Interpretation
+from shared.labels import PNEUMONIA
 from trainer.config.options import DECIDING, Options
 from trainer.console import say
 from trainer.data.audit import fingerprint
-from trainer.data.dataset import Split
 from trainer.decision.decision import decide
 from trainer.errors import TrainerError
-from trainer.evaluation.measure import find_single, load_single, run_network
-from trainer.evaluation.results import Findings, SetResult, measure
-from trainer.report.html import render_report
-from trainer.report.model_card import render_model_card
+from trainer.evaluation.measure import assess, find_single, load_single, run_network
+from trainer.evaluation.results import Findings, measure
 from trainer.runs.bundles import open_model
 from trainer.runs.provenance import revision, versions
-from trainer.runs.publish import describe, draft_of
+from trainer.runs.publish import draft_of, publish_network, texts_of
 from trainer.runs.run_folder import check_writable
 
 
 def export(
-    h5: Path,
+    given: Path,
     models: Path,
     data: Path | None,
     split: str | None,
     calibrate_on: str | None,
+    positive: str,
     options: Options,
 ) -> Path:
-    """Publish a bundle made of a Keras .h5, ours or one from elsewhere.
+    """Publish a bundle made of a Keras file, ours or one from elsewhere.
 
-    If the .h5 lies in a bundle, its calibration, threshold and rules of refusal are kept;
+    If the file lies in a bundle, its calibration, threshold and rules of refusal are kept;
     otherwise the threshold is 0.5 on the uncalibrated probability, unless `calibrate_on` is given.
+    The bundle's `model.h5` is written anew, and its `model.onnx` made of that: what both say is
+    compared with the network as it was given.
 
     Args:
-        h5: The network.
+        given: The network's file, .h5 or .keras.
         models: Where to publish.
-        data: Images to measure on; None: no figures, and random images to compare .h5 and .onnx.
+        data: Images to measure on; None: no figures, and random images to compare networks on.
         split: Which split of them; None: "test", or what there is.
         calibrate_on: A split to calibrate and to choose the threshold on; not the one measured on.
+        positive: What a network from elsewhere was trained to detect, NORMAL or PNEUMONIA.
         options: Calibration, rule of the threshold, resamples, and the report's pictures.
 
     Returns:
         The folder of the bundle.
 
     Raises:
-        TrainerError: The .h5 cannot be loaded or exported, or the data cannot be used, or are to be
-            calibrated and measured on at once.
+        TrainerError: The file cannot be loaded or exported, its answers are the wrong way round on
+            the data, or these cannot be used, or are to be calibrated and measured on at once.
         PublishFailed: The models folder cannot be written or is full.
     """
     check_writable(models, "--models")
@@ -66,55 +68,74 @@ def export(
     from trainer.model.backend import load_keras
 
     load_keras()
-    from trainer.model.onnx_export import (
-        check_equal,
-        export_onnx,
-        heads_of,
-        load_network,
-        named_outputs,
-    )
+    from trainer.model.foreign import as_classifier
+    from trainer.model.keras_file import load_network, save_h5
+    from trainer.model.onnx_export import check_equal, export_onnx, heads_of, named_outputs
 
-    model = load_network(h5)
-    heads = heads_of(model)
-    kept = _manifest_beside(h5)
-    measured = load_single(data, split) if data else None
-    with tempfile.TemporaryDirectory() as temporary:
-        onnx = Path(temporary) / "model.onnx"
-        export_onnx(model, onnx)
-        difference = check_equal(model, onnx, measured[1].images[:64] if measured else _noise())
-        say("Export", f"ONNX equals .h5 to {difference:.1g}")
-        interpretation = _interpretation(onnx, heads, kept, data, calibrate_on, options)
-        findings = Findings(
-            interpretation=interpretation,
-            results=[],
-            training=_training(kept, options, calibrate_on),
-            data=kept.data if kept else Data(),
-            cost={"parameters": model.count_params(), "onnx_bytes": onnx.stat().st_size},
-            caveat=options.caveat or _caveat(kept),
-            images=options.report_images,
-            samples=options.samples,
+    network = load_network(given)
+    if named_outputs(network) and positive != PNEUMONIA:
+        raise TrainerError(
+            f"{given} is a network of this trainer, which says how likely pneumonia is: leave out "
+            f"--positive {positive}."
         )
+    kept = _manifest_beside(given)
+    measured = load_single(data, split) if data else None
+    images = measured[1].images[:64] if measured else _noise()
+    if not named_outputs(network):
+        network = as_classifier(network, images, positive)
+    heads = heads_of(network)
+    with tempfile.TemporaryDirectory() as temporary:
+        h5, onnx = Path(temporary) / "model.h5", Path(temporary) / "model.onnx"
+        save_h5(network, h5)
+        export_onnx(load_network(h5), onnx)
+        difference = check_equal(network, onnx, images)
+        say("Export", f"the bundle's networks equal {given.name} to {difference:.1g}")
+        interpretation = _interpretation(onnx, heads, kept, data, calibrate_on, options)
+        own = []
         if measured:
-            findings.results.append(_measured(onnx, *measured, findings, options))
-            describe(measured[0], findings.results[0].evaluation)
-        draft = draft_of(findings, heads, bool(named_outputs(model)))
-
-        def write(folder: Path) -> Draft:
-            shutil.copyfile(h5, folder / "model.h5")
-            shutil.copyfile(onnx, folder / "model.onnx")
-            if findings.results:
-                for name, render in (
-                    ("report.html", render_report),
-                    ("MODEL_CARD.md", render_model_card),
-                ):
-                    (folder / name).write_text(render(findings), encoding="utf-8")
-            return draft
-
-        path = publish(models, write)
+            outputs = run_network(onnx, measured[1], measured[0])
+            own.append(measure(*measured, outputs, interpretation, options.resamples, options.seed))
+        else:
+            say(
+                "  warning",
+                "nothing is known of how good the network is, and whether it says PNEUMONIA where "
+                "pneumonia is: give X-rays with --data to measure that",
+            )
+        findings = assess(onnx, interpretation, own, options, {}, {})
+        _refuse_reversed(findings, positive)
+        training = _training(kept, options, calibrate_on)
+        findings = replace(
+            findings,
+            training=training if positive == PNEUMONIA else {**training, "positive": positive},
+            data=kept.data if kept else Data(),
+            cost={"parameters": network.count_params(), **findings.cost},
+            caveat=options.caveat or _caveat(kept),
+        )
+        draft = draft_of(findings, heads, bool(named_outputs(network)))
+        path = publish_network(models, h5, onnx, draft, texts_of(findings))
     point = interpretation.operating_point
     say("Decision", f"PNEUMONIA from {point.threshold:.3f} on (rule {point.rule})")
+    if draft.lacks:
+        say("  warning", f"the bundle lacks {', '.join(draft.lacks)}: each answer will say so")
     say("Done", str(path))
     return path
+
+
+def _refuse_reversed(findings: Findings, positive: str) -> None:
+    """Refuse a network that ranks normal images above pneumonias beyond doubt."""
+    for result in findings.results:
+        area = result.evaluation.metrics["roc_auc"]
+        if area.high < 0.5:
+            remedy = (
+                "It was probably trained to detect NORMAL: say so with --positive NORMAL"
+                if positive == PNEUMONIA
+                else "Leave out --positive NORMAL"
+            )
+            raise TrainerError(
+                f"The network takes normal images for pneumonia, and pneumonia for normal: on "
+                f"{result.name} the area under the ROC curve is {area}, and chance is 0.5. {remedy}"
+                ", or check the names of the folders. Nothing was published."
+            )
 
 
 def _interpretation(
@@ -164,19 +185,6 @@ def _training(kept: Manifest | None, options: Options, calibrate_on: str | None)
         now |= {name: getattr(options, name) for name in DECIDING}
         found = {**found, "calibrated_on": calibrate_on}
     return {**found, "options": {**found.get("options", {}), **now}}
-
-
-def _measured(
-    onnx: Path, name: str, images: Split, findings: Findings, options: Options
-) -> SetResult:
-    return measure(
-        name,
-        images,
-        run_network(onnx, images, name),
-        findings.interpretation,
-        options.resamples,
-        options.seed,
-    )
 
 
 def _manifest_beside(h5: Path) -> Manifest | None:

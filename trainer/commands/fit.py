@@ -125,7 +125,8 @@ def _network(
 ) -> Fitted:
     """Train the members and put them together; or load what an earlier process finished."""
     load_keras()
-    from trainer.model.onnx_export import check_equal, export_onnx, load_network
+    from trainer.model.keras_file import load_network, save_h5
+    from trainer.model.onnx_export import check_equal, export_onnx
 
     h5, onnx, record_file = (run.path / n for n in ("model.h5", "model.onnx", _NETWORK))
     if record_file.is_file():
@@ -133,9 +134,12 @@ def _network(
         say("Network", "trained already")
         return Fitted(load_network(h5), h5, onnx, record)
     model, record = _train(request, prepared, unlike, run.path)
-    partial = h5.with_name(".partial.h5")
-    _save(model, partial)
-    partial.replace(h5)
+    try:
+        save_h5(model, h5)
+    except OSError as error:
+        raise TrainerError(
+            f"{run.path}: {error}. Free some space, then go on with --resume."
+        ) from error
     model = load_network(h5)  # what is exported and measured is what the file holds
     export_onnx(model, onnx)
     images = prepared.splits["train"].images
@@ -228,15 +232,3 @@ def _described(images: "NDArray[np.uint8] | None") -> dict[str, Any] | None:
     if images is None:
         return None
     return {"images": len(images), "sha256": hashlib.sha256(images.tobytes()).hexdigest()}
-
-
-def _save(model: "keras.Model", path: Path) -> None:
-    try:
-        model.save(path)
-    except (OSError, RuntimeError) as error:  # h5py tells of a full disk by either
-        path.unlink(missing_ok=True)
-        raise TrainerError(
-            f"The network cannot be written to {path.parent} "
-            f"({str(error).splitlines()[0] if str(error) else 'no reason given'}). "
-            "Free some space, then go on with --resume."
-        ) from error

@@ -1,17 +1,29 @@
 """Measure one exported network on everything that it is to be measured on."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from shared.interpretation import Interpretation
 from trainer.bootstrap import Interval, wilson
+from trainer.config.options import Options
 from trainer.console import bar, say
 from trainer.data.dataset import Dataset, Split, check_split, find_dataset
 from trainer.data.image_folder import list_files, load_pictures
 from trainer.data.loading import load_split
 from trainer.data.other_images import learned_from
 from trainer.errors import TrainerError
-from trainer.evaluation.results import SetResult, measure
+from trainer.evaluation.results import Findings, SetResult, check_heatmaps, measure
 from trainer.model.inference import Outputs, predict
+
+if TYPE_CHECKING:
+    import keras
+
+_SHOWN = (
+    *("accuracy", "recall", "specificity", "precision", "f1", "roc_auc", "ece"),
+    "three_class_accuracy",
+)
+_SHOWN_HEATMAPS = 4
 
 
 def run_network(onnx: Path, split: Split, name: str) -> Outputs:
@@ -70,7 +82,7 @@ def _default_split(dataset: Dataset) -> str:
 
 
 def check_others(external: dict[str, Path], not_chest: dict[str, Path]) -> None:
-    """Check that what `measure_others` will need is there, without reading an image.
+    """Check that what `assess` will need is there, without reading an image.
 
     Args:
         external: Name to a folder with NORMAL and PNEUMONIA.
@@ -93,46 +105,92 @@ def check_others(external: dict[str, Path], not_chest: dict[str, Path]) -> None:
                 ) from error
 
 
-def measure_others(
+def assess(
     onnx: Path,
     interpretation: Interpretation,
+    own: Sequence[SetResult],
+    options: Options,
     external: dict[str, Path],
     not_chest: dict[str, Path],
-    resamples: int,
-) -> tuple[list[SetResult], dict[str, Interval]]:
-    """Measure on images from elsewhere, and on pictures that are no chest X-rays.
+    model: "keras.Model | None" = None,
+) -> Findings:
+    """Measure a network on everything, print the figures, and put them together.
 
     Args:
-        onnx: The network.
+        onnx: The exported network.
         interpretation: What turns its outputs into answers.
+        own: The sets that are measured already; the figures of the first stand in the manifest.
+        options: The seed, the bootstrap draws, and what the report shows.
         external: Name to a folder with NORMAL and PNEUMONIA.
-        not_chest: Name to a folder of other pictures; those that the refusal is fitted on do not
-            count.
-        resamples: Bootstrap draws.
+        not_chest: Name to a folder of other pictures.
+        model: To check the heatmaps of the first set with shuffled weights; None leaves it out.
 
     Returns:
-        The results of the first, and the shares refused of the second.
+        The findings as far as measuring tells; how the network came about is for the caller to add.
     """
-    results = []
+    results = [*own]
     for name, path in external.items():
         images = load_single(path)[1]
         outputs = run_network(onnx, images, name)
-        results.append(measure(name, images, outputs, interpretation, resamples))
-    refused = {}
-    for name, path in not_chest.items():
-        pictures, unread = load_pictures(path)
-        if unread:
-            say(f"  {name}", f"{unread} files are no readable pictures and were left out")
-        known = learned_from(pictures)
-        if known.any():
-            say(
-                f"  {name}", f"{known.sum()} pictures, which the trainer learns from, were left out"
-            )
-            pictures = pictures[~known]
-        if not len(pictures):
-            continue
-        outputs = predict(onnx, pictures)
-        found = interpretation.answer(outputs.logits, outputs.features).refused
-        if found is not None:
-            refused[name] = wilson(int(found.sum()), len(found))
-    return results, refused
+        results.append(
+            measure(name, images, outputs, interpretation, options.resamples, options.seed)
+        )
+    refused = {
+        name: share
+        for name, path in not_chest.items()
+        if (share := _share_refused(onnx, interpretation, name, path)) is not None
+    }
+    for result in results:
+        _describe(result)
+    for name, share in refused.items():
+        say(name, f"{'refused':<21}{share}")
+    shown = 0 if model is None else _SHOWN_HEATMAPS
+    return Findings(
+        interpretation=interpretation,
+        results=results,
+        cost={"onnx_bytes": onnx.stat().st_size},
+        heatmaps=check_heatmaps(results[0], model, shown, options.seed, options.resamples)
+        if results
+        else None,
+        not_chest=refused,
+        caveat=options.caveat,
+        images=options.report_images,
+        samples=options.samples,
+    )
+
+
+def _share_refused(
+    onnx: Path, interpretation: Interpretation, name: str, folder: Path
+) -> Interval | None:
+    """The share of a folder's pictures that is refused, beside those that the refusal is fitted
+    on; None where none is left, or none is ever refused."""
+    pictures, unread = load_pictures(folder)
+    if unread:
+        say(f"  {name}", f"{unread} files are no readable pictures and were left out")
+    known = learned_from(pictures)
+    if known.any():
+        say(f"  {name}", f"{known.sum()} pictures, which the trainer learns from, were left out")
+        pictures = pictures[~known]
+    if not len(pictures):
+        return None
+    outputs = predict(onnx, pictures)
+    found = interpretation.answer(outputs.logits, outputs.features).refused
+    return None if found is None else wilson(int(found.sum()), len(found))
+
+
+def _describe(result: SetResult) -> None:
+    """Print the figures of one set."""
+    found = result.evaluation
+    say(result.name.capitalize(), f"{found.images:,} images of {found.patients:,} patients")
+    for figure in _SHOWN:
+        if figure in found.metrics:
+            say("", f"{figure:<21}{found.metrics[figure]}")
+    for word, share in (
+        ("refused", result.refused),
+        ("unfamiliar", result.unfamiliar),
+        ("refused or unfamiliar", result.told),
+    ):
+        if share is not None:
+            say("", f"{word:<21}{share}")
+    (tn, fp), (fn, tp) = found.confusion
+    say("", f"normal: {tn} right, {fp} false alarms; pneumonia: {tp} found, {fn} missed")

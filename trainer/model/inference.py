@@ -9,6 +9,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from shared.network import Network, NetworkInvalid
+from shared.network import Outputs as OnePass
 from shared.preprocessing import scale
 
 if TYPE_CHECKING:
@@ -69,6 +71,32 @@ def predict(
         activation_map=whole["activation_map"][..., 0] if "activation_map" in whole else None,
         features=whole.get("features"),
     )
+
+
+def served_network(onnx_path: Path) -> Network:
+    """An exported graph as the service runs it: an image at a time, on one core.
+
+    Raises:
+        NetworkInvalid: ONNX Runtime does not load it.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(
+            onnx_path, options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as failure:
+        raise NetworkInvalid(f"ONNX Runtime does not load the network: {failure}") from failure
+    names = [output.name for output in session.get_outputs()]
+
+    def run(batch: NDArray[np.float32]) -> OnePass:
+        found = dict(
+            zip(names, session.run(names, {session.get_inputs()[0].name: batch}), strict=True)
+        )
+        return OnePass(found["logits"], found.get("activation_map"), found.get("features"))
+
+    return run
 
 
 def run_keras(

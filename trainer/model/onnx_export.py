@@ -24,10 +24,13 @@ from shared.bundle.manifest import (
     Calibration,
 )
 from shared.interpretation import calibrated
+from shared.network import NetworkInvalid, warm_up
 from shared.preprocessing import INPUT_SIZE
 from trainer.errors import TrainerError
 from trainer.model.backend import load_keras
-from trainer.model.inference import predict, run_keras
+from trainer.model.foreign import log_odds
+from trainer.model.inference import predict, run_keras, served_network
+from trainer.model.keras_file import load_network, save_h5
 
 if TYPE_CHECKING:
     import keras
@@ -53,28 +56,6 @@ class ExportError(TrainerError):
     """The network cannot be exported; the message says what was expected."""
 
 
-def load_network(path: Path) -> "keras.Model":
-    """Load an .h5, ours or one from elsewhere.
-
-    Raises:
-        ExportError: Missing, not a Keras model, or its shapes are not ones that are understood.
-    """
-    import keras
-
-    if not path.is_file():
-        raise ExportError(f"{path} does not exist: give the .h5 file of a Keras model.")
-    try:
-        model = keras.models.load_model(path, compile=False)
-    except Exception as error:  # Keras and h5py raise anything here
-        raise ExportError(
-            f"{path} is not a Keras model that loads ({type(error).__name__}: "
-            f"{str(error).splitlines()[0] if str(error) else 'no reason given'}). Save it with "
-            "model.save('model.h5'), built of Keras' own layers."
-        ) from error
-    _check_shapes(model, path)
-    return model
-
-
 def named_outputs(model: "keras.Model") -> dict[str, Any]:
     """The outputs of one of our own networks by name; empty for a network from elsewhere."""
     outputs = list(model.outputs)
@@ -97,7 +78,7 @@ def export_onnx(model: "keras.Model", path: Path) -> None:
     in [0, 1]) gets a resize and a logit around it, and has the output `logits` alone.
 
     Args:
-        model: As `load_network` or `trainer.model.network` give it.
+        model: As `trainer.model.network` or `trainer.model.foreign` give it.
         path: The file to write.
 
     Raises:
@@ -125,7 +106,7 @@ def export_onnx(model: "keras.Model", path: Path) -> None:
 
 
 def check_equal(model: "keras.Model", path: Path, images: NDArray[np.uint8]) -> float:
-    """Compare everything that the .onnx answers with what the .h5 does.
+    """Take the .onnx up as the service does, and compare all that it answers with what Keras does.
 
     Args:
         model: The Keras network.
@@ -136,10 +117,17 @@ def check_equal(model: "keras.Model", path: Path, images: NDArray[np.uint8]) -> 
         The largest difference of any head's probability.
 
     Raises:
-        ExportError: An output of the graph is missing, or differs by more than `TOLERANCES`.
+        ExportError: The service would refuse the graph, an output of it is missing, or differs by
+            more than `TOLERANCES`.
     """
     import keras
 
+    try:
+        warm_up(served_network(path), len(heads_of(model)), bool(named_outputs(model)))
+    except NetworkInvalid as error:
+        raise ExportError(
+            f"The service would refuse the exported network: {error}. Nothing was published."
+        ) from error
     source, outputs = _served(model)
     expected = run_keras(keras.Model(source, list(outputs.values())), images)
     exported = predict(path, images, maps=True)
@@ -174,7 +162,7 @@ def _export_elsewhere(model: "keras.Model", path: Path) -> None:
         ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool,
     ):
         h5 = Path(folder) / "model.h5"
-        model.save(h5)
+        save_h5(model, h5)
         pool.submit(_export_file, h5, path).result()
 
 
@@ -188,26 +176,9 @@ def _served(model: "keras.Model") -> tuple[Any, dict[str, Any]]:
     """The input and, by name, the outputs that are served."""
     outputs = named_outputs(model)
     if not outputs:
-        return _adapted(model)
+        source, logits = log_odds(model)
+        return source, {"logits": logits}
     return model.inputs[0], {n: outputs[n] for n in _SERVED if n in outputs}
-
-
-def _adapted(model: "keras.Model") -> tuple[Any, dict[str, Any]]:
-    """A network from elsewhere behind our input and output. For the export only: as it uses bare
-    operations, it would not load again from an .h5."""
-    import keras
-
-    _, height, width, channels = model.input_shape
-    source = keras.layers.Input((INPUT_SIZE, INPUT_SIZE, 1), name="image")
-    x = source
-    if (height, width) not in ((INPUT_SIZE, INPUT_SIZE), (None, None)):
-        x = keras.layers.Resizing(height, width)(x)
-    if channels == 3:
-        x = keras.layers.Concatenate()([x, x, x])
-    answer = model(x, training=False)
-    answer = answer[0] if isinstance(answer, (list, tuple)) else answer
-    p = keras.ops.clip(answer[..., -1:], 1e-7, 1 - 1e-7)
-    return source, {"logits": keras.ops.log(p / (1 - p))}
 
 
 def _split_means(path: Path) -> None:
@@ -235,21 +206,6 @@ def _split_means(path: Path) -> None:
             )
             source = target
     onnx.save(model, path)
-
-
-def _check_shapes(model: Any, path: Path) -> None:
-    inputs, outputs = model.inputs or [], model.outputs or []
-    first = tuple(inputs[0].shape) if inputs else ()
-    answer = tuple(outputs[0].shape) if outputs else ()
-    if len(inputs) != 1 or len(first) != 4 or first[-1] not in (1, 3):
-        raise ExportError(
-            f"{path} takes inputs of shape {first}; expected one input (N, height, width, 1 or 3)."
-        )
-    if len(answer) != 2 or answer[-1] not in (1, 2):
-        raise ExportError(
-            f"{path} answers with shape {answer}; expected (N, 1), a sigmoid, or (N, 2), a "
-            "softmax over NORMAL and PNEUMONIA."
-        )
 
 
 def _probability(logits: Floats) -> NDArray[np.float64]:

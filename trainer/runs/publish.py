@@ -9,21 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shared.bundle.manifest import Draft, Metric, Refusal, Unfamiliar
+from shared.bundle.manifest import Calibration, Draft, Lack, Metric, Refusal, Unfamiliar
 from shared.bundle.store import publish
 from trainer.config.options import CROSS_VALIDATION
-from trainer.console import say
 from trainer.data.audit import class_counts
 from trainer.decision.decision import decide
-from trainer.evaluation.measure import measure_others, run_network
-from trainer.evaluation.metrics import Evaluation
-from trainer.evaluation.results import (
-    Findings,
-    check_heatmaps,
-    machine_figures,
-    measure,
-    member_figures,
-)
+from trainer.evaluation.measure import assess, run_network
+from trainer.evaluation.results import Findings, machine_figures, measure, member_figures
 from trainer.model.inference import Outputs
 from trainer.model.onnx_export import heads_of, named_outputs
 from trainer.report.html import render_report
@@ -34,8 +26,6 @@ from trainer.runs.run_folder import RunFolder, write_atomically
 
 if TYPE_CHECKING:
     from trainer.data.preparation import Prepared
-
-_SHOWN = ("accuracy", "recall", "specificity", "precision", "f1", "roc_auc", "ece")
 
 
 def conclude(request: Request, prepared: "Prepared", fitted: Fitted, run: RunFolder) -> Path:
@@ -54,34 +44,26 @@ def conclude(request: Request, prepared: "Prepared", fitted: Fitted, run: RunFol
     train, out_of_fold = prepared.splits["train"], np.array(record["out_of_fold"], np.float32)
     crossed = Outputs(out_of_fold.mean(axis=0))
     interpretation = decide(crossed.logits, heads, train, options, refusal, unfamiliar)
-    results = [
-        measure(
-            name,
-            split,
-            run_network(fitted.onnx, split, name),
-            interpretation,
-            options.resamples,
-            options.seed,
-        )
-        for name, split in ((n, prepared.splits.get(n)) for n in ("test", "val"))
-        if split is not None
-    ]
     # The networks of the folds have no heads but those of the first logits.
     plain = replace(interpretation, refusal=None, unfamiliar=None)
-    results.insert(
-        1 if "test" in prepared.splits else 0,
-        measure(CROSS_VALIDATION, train, crossed, plain, options.resamples, options.seed),
-    )
-    others, not_chest = measure_others(
-        fitted.onnx,
-        interpretation,
-        request.external,
-        request.not_chest,
-        options.resamples,
-    )
-    findings = Findings(
-        interpretation=interpretation,
-        results=results + others,
+    results = []
+    for name in ("test", CROSS_VALIDATION, "val"):
+        split = train if name == CROSS_VALIDATION else prepared.splits.get(name)
+        if split is None:
+            continue
+        outputs = crossed if split is train else run_network(fitted.onnx, split, name)
+        rule = plain if split is train else interpretation
+        results.append(measure(name, split, outputs, rule, options.resamples, options.seed))
+    findings = replace(
+        assess(
+            fitted.onnx,
+            interpretation,
+            results,
+            options,
+            request.external,
+            request.not_chest,
+            fitted.model,
+        ),
         training=training_record(request, prepared, record, run.state["revisions"]),
         cost={
             "parameters": record["parameters"],
@@ -92,31 +74,41 @@ def conclude(request: Request, prepared: "Prepared", fitted: Fitted, run: RunFol
         audit=prepared.audit,
         histories=record["histories"],
         members=member_figures(out_of_fold[..., 0], train, options.resamples, options.seed),
-        heatmaps=check_heatmaps(results[0], fitted.model, 4, options.seed, options.resamples),
-        not_chest=not_chest,
-        caveat=options.caveat,
-        images=options.report_images,
-        samples=options.samples,
     )
-    for result in findings.results:
-        describe(result.name, result.evaluation)
-    texts = {
-        "report.html": render_report(findings),
-        "MODEL_CARD.md": render_model_card(findings),
-        "history.csv": history_csv(record["histories"]),
-    }
+    texts = {**texts_of(findings), "history.csv": history_csv(record["histories"])}
     for name, text in texts.items():
         write_atomically(run.path / name, text)
     draft = draft_of(findings, heads, bool(named_outputs(fitted.model)))
+    return publish_network(request.models, fitted.h5, fitted.onnx, draft, texts)
+
+
+def texts_of(findings: Findings) -> dict[str, str]:
+    """The report and the model card, by the name of their file; none without any figures."""
+    if not findings.results:
+        return {}
+    return {"report.html": render_report(findings), "MODEL_CARD.md": render_model_card(findings)}
+
+
+def publish_network(
+    models: Path, h5: Path, onnx: Path, draft: Draft, texts: dict[str, str]
+) -> Path:
+    """Publish a bundle of a network's two files and texts.
+
+    Returns:
+        Its folder.
+
+    Raises:
+        PublishFailed: The models folder cannot be written or is full; nothing is left there.
+    """
 
     def write(folder: Path) -> Draft:
-        shutil.copyfile(fitted.h5, folder / "model.h5")
-        shutil.copyfile(fitted.onnx, folder / "model.onnx")
+        shutil.copyfile(h5, folder / "model.h5")
+        shutil.copyfile(onnx, folder / "model.onnx")
         for name, text in texts.items():
             (folder / name).write_text(text, encoding="utf-8")
         return draft
 
-    return publish(request.models, write)
+    return publish(models, write)
 
 
 def draft_of(findings: Findings, heads: tuple[str, ...], heatmap: bool) -> Draft:
@@ -145,7 +137,19 @@ def draft_of(findings: Findings, heads: tuple[str, ...], heatmap: bool) -> Draft
         counts=class_counts(first.split) if first else {},
         confusion_matrix=_pairs(first.evaluation.confusion) if first else None,
         training=findings.training,
+        lacks=tuple(part for part, there in _parts(findings).items() if not there),
     )
+
+
+def _parts(findings: Findings) -> dict[Lack, bool]:
+    """What a bundle should have, and whether it does."""
+    rule = findings.interpretation
+    return {
+        "calibration": rule.calibration != Calibration(),
+        "refusal": rule.refusal is not None,
+        "familiarity": rule.unfamiliar is not None,
+        "figures": bool(findings.results),
+    }
 
 
 def training_record(
@@ -170,16 +174,6 @@ def training_record(
         "versions": versions(),
         "revisions": revisions,
     }
-
-
-def describe(name: str, evaluation: Evaluation) -> None:
-    """Print the figures of one set."""
-    say(name.capitalize(), f"{evaluation.images:,} images of {evaluation.patients:,} patients")
-    for figure in (*_SHOWN, "three_class_accuracy"):
-        if figure in evaluation.metrics:
-            say("", f"{figure:<21}{evaluation.metrics[figure]}")
-    (tn, fp), (fn, tp) = evaluation.confusion
-    say("", f"normal: {tn} right, {fp} false alarms; pneumonia: {tp} found, {fn} missed")
 
 
 def history_csv(histories: list[list[dict[str, float]]]) -> str:

@@ -15,8 +15,9 @@ from tests.phantoms import NOT_A_CHEST_XRAY, chest_phantom, not_a_chest_xray
 from trainer.config.recipe import Recipe
 from trainer.data.dataset import Split
 from trainer.model.inference import predict
+from trainer.model.keras_file import load_network
 from trainer.model.network import build_network, combine, members_of
-from trainer.model.onnx_export import export_onnx, heads_of, load_network
+from trainer.model.onnx_export import export_onnx, heads_of
 from trainer.model.ood import fit_refusal
 
 Grey = NDArray[np.uint8]
