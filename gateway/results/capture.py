@@ -1,0 +1,171 @@
+"""The secondary capture: the X-ray with heatmap and legend, for viewers that show no reports."""
+
+import io
+from datetime import datetime
+from functools import cache
+from typing import Final
+
+import numpy as np
+from highdicom.sc import SCImage
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from pydicom.dataset import Dataset
+from pydicom.uid import ImplicitVRLittleEndian
+
+from gateway import __version__
+from gateway.results.identity import (
+    MANUFACTURER,
+    PRODUCT,
+    copy_patient_and_study,
+    derived_uid,
+    reference_to,
+)
+from gateway.results.report import plain, presence
+from gateway.screening_client import Answer
+
+KIND: Final = "capture"
+SERIES_NUMBER: Final = 9902
+SMALLEST_WIDTH: Final = 512
+"""Pixels: narrower pictures are set on black, so that the legend can be read."""
+
+LARGEST_PIXELS: Final = 4096 * 4096
+"""More than the service ever draws: a picture that has more is not decoded."""
+
+_BRIGHT, _GREY, _AMBER = (255, 255, 255), (170, 170, 170), (255, 190, 80)
+# The service's palette of evidence, from weak to strong.
+_STOPS: Final = ((13, 8, 135), (126, 3, 168), (204, 71, 120), (248, 149, 64), (240, 249, 33))
+
+
+class PictureUnusable(Exception):
+    """What the service drew is no picture that can be shown."""
+
+
+def build_capture(header: Dataset, said: Answer, now: datetime) -> bytes:
+    """Writes the service's picture, with a legend below it, as a Secondary Capture image.
+
+    Args:
+        header: The image's, from `read_header`.
+        said: The answer, with its overlay.
+        now: When it was said, in local time.
+
+    Returns:
+        A DICOM file (PS3.10) of 8 bit RGB, Implicit VR Little Endian.
+
+    Raises:
+        PictureUnusable: The overlay is missing, damaged or too large.
+    """
+    image, model = str(header.SOPInstanceUID), said.model_version
+    capture = SCImage.from_ref_dataset(
+        reference_to(header),
+        pixel_array=_draw(said, now),
+        photometric_interpretation="RGB",
+        bits_allocated=8,
+        coordinate_system="PATIENT",
+        patient_orientation=_orientation(header),
+        series_instance_uid=derived_uid(image, model, KIND, "series"),
+        series_number=SERIES_NUMBER,
+        series_description="Pneumonia screening: heatmap",
+        sop_instance_uid=derived_uid(image, model, KIND),
+        instance_number=1,
+        manufacturer=MANUFACTURER,
+        manufacturer_model_name=PRODUCT,
+        software_versions=__version__,
+        device_serial_number=model[:64],
+        transfer_syntax_uid=ImplicitVRLittleEndian,
+    )
+    _describe(capture, header, now)
+    copy_patient_and_study(header, capture)
+    stream = io.BytesIO()
+    capture.save_as(stream, enforce_file_format=True)
+    return stream.getvalue()
+
+
+def _describe(capture: Dataset, header: Dataset, now: datetime) -> None:
+    """Says what the picture was made of (PS3.3, C.7.6.1 and C.12.4)."""
+    source = Dataset()
+    source.ReferencedSOPClassUID = str(header.SOPClassUID)
+    source.ReferencedSOPInstanceUID = str(header.SOPInstanceUID)
+    capture.SourceImageSequence = [source]
+    capture.ImageType = ["DERIVED", "SECONDARY"]
+    capture.DerivationDescription = "Heatmap of the evidence for pneumonia, and a legend"
+    capture.InstanceCreationDate = capture.ContentDate = now.strftime("%Y%m%d")
+    capture.InstanceCreationTime = capture.ContentTime = now.strftime("%H%M%S")
+    # What is burnt into the image shows in the picture, too.
+    if header.get("BurnedInAnnotation") in {"YES", "NO"}:
+        capture.BurnedInAnnotation = header.BurnedInAnnotation
+
+
+def _orientation(header: Dataset) -> tuple[str, str]:
+    """Of the image's rows and columns; of a frontal X-ray as it is hung, where it says nothing."""
+    value = header.get("PatientOrientation")
+    if value and len(value) == 2 and all(value):
+        return str(value[0]), str(value[1])
+    return "L", "F"
+
+
+def _draw(said: Answer, now: datetime) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8: the picture and, below it, the legend."""
+    picture = _decode(said.overlay)
+    width = max(picture.width, SMALLEST_WIDTH)
+    size = max(13, width // 44)
+    lines = _lines(said, now)
+    step = round(size * 1.45)
+    band = step * (len(lines) + 2)
+    page = Image.new("RGB", (width, picture.height + band))
+    page.paste(picture, ((width - picture.width) // 2, 0))
+    draw, left = ImageDraw.Draw(page), size
+    for row, (text, colour) in enumerate(lines):
+        draw.text((left, picture.height + step * row + size // 3), text, colour, _font(size))
+    top = picture.height + step * len(lines) + size // 2
+    scale = _scale(min(width // 3, 320), size)
+    draw.text((left, top), "weak", _GREY, _font(size))
+    page.paste(scale, (left + 4 * size, top))
+    draw.text(
+        (left + 5 * size + scale.width, top), "strong evidence for pneumonia", _GREY, _font(size)
+    )
+    return np.asarray(page)
+
+
+def _decode(png: bytes | None) -> Image.Image:
+    if png is None:
+        raise PictureUnusable("there is none")
+    try:
+        with Image.open(io.BytesIO(png), formats=["PNG"]) as picture:
+            if picture.width * picture.height > LARGEST_PIXELS:
+                raise PictureUnusable("it is too large")
+            return picture.convert("RGB")
+    except (OSError, SyntaxError, ValueError) as error:
+        raise PictureUnusable(type(error).__name__) from None
+
+
+def _lines(said: Answer, now: datetime) -> list[tuple[str, tuple[int, int, int]]]:
+    """The legend's lines, and their colours."""
+    lines = [
+        ("SECOND OPINION, NOT A DIAGNOSIS. A clinician decides.", _AMBER),
+        (
+            f"Pneumonia: {presence(said).lower()}. Probability {said.probability:.3f}, "
+            f"threshold {said.threshold:.3f}",
+            _BRIGHT,
+        ),
+    ]
+    if not said.reliable:
+        lines.append(("NOT RELIABLE: not the kind of image the model was made for", _AMBER))
+    elif said.needs_review:
+        lines.append(("Uncertain: have a person look", _AMBER))
+    lines += [(f"! {plain(message)[:90]}", _GREY) for _, message in said.warnings[:3]]
+    lines.append((f"Model {plain(said.model_version)[:48]}, {now:%Y-%m-%d %H:%M:%S}", _GREY))
+    return lines
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)
+
+
+@cache
+def _scale(width: int, height: int) -> Image.Image:
+    """The colours of the heatmap, from weak to strong."""
+    positions = np.linspace(0, len(_STOPS) - 1, width)
+    channels = [np.interp(positions, range(len(_STOPS)), one) for one in zip(*_STOPS, strict=True)]
+    row = np.stack(channels, axis=1).astype(np.uint8)
+    return Image.fromarray(np.repeat(row[None], height, axis=0))
