@@ -87,6 +87,7 @@ class Gateway:
         self._receiver.stop_listening()
         self._screening.stop()
         self._delivery.stop()
+        self.spool.end()
         while self._receiver.associations() and time.monotonic() < deadline:
             time.sleep(0.05)
         self._receiver.stop()

@@ -45,6 +45,7 @@ class Spool:
         synchronise(folder)
         self._changed = threading.Condition(threading.RLock())
         self._claimed: set[str] = set()
+        self._ending = False
         self._owned: TextIO | None = None
 
     def own(self) -> None:
@@ -144,11 +145,17 @@ class Spool:
         with self._changed:
             while (entry := self._due(stage)) is None:
                 left = deadline - time.monotonic()
-                if left <= 0:
+                if left <= 0 or self._ending:
                     return None
                 self._changed.wait(min(left, self._ledger.next_due(stage)))
             self._claimed.add(entry.key)
             return entry
+
+    def end(self) -> None:
+        """Has `claim` wait no more, as the gateway stops."""
+        with self._changed:
+            self._ending = True
+            self._changed.notify_all()
 
     def screened(self, entry: Entry, model: str, results: dict[str, bytes]) -> None:
         """Keeps what was found, and moves the image on to be delivered.

@@ -16,8 +16,10 @@ from gateway.backoff import Outage, pause_after
 from gateway.ledger import Entry, Stage
 from gateway.logs import hashed
 from gateway.metrics import Metrics
-from gateway.results import capture, report
+from gateway.results.capture import CAPTURE, PictureUnusable, build_capture
 from gateway.results.identity import read_header
+from gateway.results.instance import NOT_JUDGED
+from gateway.results.report import REPORT, build_report, presence
 from gateway.screening_client import (
     Answer,
     AnswerUnreadable,
@@ -153,18 +155,18 @@ class Screening(Step):
 
     def _answered(self, entry: Entry, said: Answer) -> None:
         facts = {"image": hashed(entry.image_uid), "model": said.model_version}
-        self._metrics.screened.labels(report.presence(said).lower()).inc()
+        self._metrics.screened.labels(presence(said).lower()).inc()
         if self._spool.done_with(entry) == said.model_version:
             self._spool.forget(entry, said.model_version)
             _log.info("image unchanged: the same model has judged it before", extra=facts)
             return
         now = datetime.now().astimezone()
         header = read_header(self._spool.image(entry))
-        results = {report.KIND: report.build_report(header, said, now)}
+        results = {REPORT.name: build_report(header, said, now)}
         if said.overlay is not None:
             try:
-                results[capture.KIND] = capture.build_capture(header, said, now)
-            except capture.PictureUnusable as unusable:
+                results[CAPTURE.name] = build_capture(header, said, now)
+            except PictureUnusable as unusable:
                 raise Unsuccessful(f"the service's picture is unusable: {unusable}") from None
         self._spool.screened(entry, said.model_version, results)
         _log.info("image screened", extra=facts)
@@ -175,10 +177,10 @@ class Screening(Step):
         _log.info("image refused by the service", extra=facts)
         if self._settings.report_refusals:
             header = read_header(self._spool.image(entry))
-            document = report.build_report(header, said, datetime.now().astimezone())
-            self._spool.screened(entry, report.NOT_JUDGED, {report.KIND: document})
+            document = build_report(header, said, datetime.now().astimezone())
+            self._spool.screened(entry, NOT_JUDGED, {REPORT.name: document})
         elif said.reason in OF_NO_CONCERN:
-            self._spool.forget(entry, report.NOT_JUDGED)
+            self._spool.forget(entry, NOT_JUDGED)
         else:
             self._give_up(entry, f"refused: {said.reason}")
 

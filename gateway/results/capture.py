@@ -6,25 +6,18 @@ from functools import cache
 from typing import Final
 
 import numpy as np
-from highdicom.sc import SCImage
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from pydicom.dataset import Dataset
-from pydicom.uid import ImplicitVRLittleEndian
+from pydicom.uid import SecondaryCaptureImageStorage
 
-from gateway import __version__
-from gateway.results.identity import (
-    MANUFACTURER,
-    PRODUCT,
-    copy_patient_and_study,
-    derived_uid,
-    reference_to,
-)
+from gateway.results.instance import Kind, encoded, new_instance, reference_to
 from gateway.results.report import plain, presence
 from gateway.screening_client import Answer
 
-KIND: Final = "capture"
-SERIES_NUMBER: Final = 9902
+CAPTURE: Final = Kind(
+    "capture", SecondaryCaptureImageStorage, "OT", 9902, "Pneumonia screening: heatmap"
+)
 SMALLEST_WIDTH: Final = 512
 """Pixels: narrower pictures are set on black, so that the legend can be read."""
 
@@ -41,7 +34,7 @@ class PictureUnusable(Exception):
 
 
 def build_capture(header: Dataset, said: Answer, now: datetime) -> bytes:
-    """Writes the service's picture, with a legend below it, as a Secondary Capture image.
+    """Writes the service's picture, with a legend below it, as Secondary Capture (PS3.3, A.8.1).
 
     Args:
         header: The image's, from `read_header`.
@@ -49,58 +42,38 @@ def build_capture(header: Dataset, said: Answer, now: datetime) -> bytes:
         now: When it was said, in local time.
 
     Returns:
-        A DICOM file (PS3.10) of 8 bit RGB, Implicit VR Little Endian.
+        A DICOM file (PS3.10) of 8 bit RGB.
 
     Raises:
         PictureUnusable: The overlay is missing, damaged or too large.
     """
-    image, model = str(header.SOPInstanceUID), said.model_version
-    capture = SCImage.from_ref_dataset(
-        reference_to(header),
-        pixel_array=_draw(said, now),
-        photometric_interpretation="RGB",
-        bits_allocated=8,
-        coordinate_system="PATIENT",
-        patient_orientation=_orientation(header),
-        series_instance_uid=derived_uid(image, model, KIND, "series"),
-        series_number=SERIES_NUMBER,
-        series_description="Pneumonia screening: heatmap",
-        sop_instance_uid=derived_uid(image, model, KIND),
-        instance_number=1,
-        manufacturer=MANUFACTURER,
-        manufacturer_model_name=PRODUCT,
-        software_versions=__version__,
-        device_serial_number=model[:64],
-        transfer_syntax_uid=ImplicitVRLittleEndian,
-    )
-    _describe(capture, header, now)
-    copy_patient_and_study(header, capture)
-    stream = io.BytesIO()
-    capture.save_as(stream, enforce_file_format=True)
-    return stream.getvalue()
-
-
-def _describe(capture: Dataset, header: Dataset, now: datetime) -> None:
-    """Says what the picture was made of (PS3.3, C.7.6.1 and C.12.4)."""
-    source = Dataset()
-    source.ReferencedSOPClassUID = str(header.SOPClassUID)
-    source.ReferencedSOPInstanceUID = str(header.SOPInstanceUID)
-    capture.SourceImageSequence = [source]
+    pixels = _draw(said, now)
+    capture = new_instance(header, CAPTURE, said.model_version, now)
+    capture.ConversionType = "WSD"
     capture.ImageType = ["DERIVED", "SECONDARY"]
     capture.DerivationDescription = "Heatmap of the evidence for pneumonia, and a legend"
-    capture.InstanceCreationDate = capture.ContentDate = now.strftime("%Y%m%d")
-    capture.InstanceCreationTime = capture.ContentTime = now.strftime("%H%M%S")
+    capture.SourceImageSequence = [reference_to(header)]
+    capture.PatientOrientation = _orientation(header)
+    capture.Laterality = None
     # What is burnt into the image shows in the picture, too.
     if header.get("BurnedInAnnotation") in {"YES", "NO"}:
         capture.BurnedInAnnotation = header.BurnedInAnnotation
+    capture.Rows, capture.Columns, capture.SamplesPerPixel = pixels.shape
+    capture.PhotometricInterpretation, capture.PlanarConfiguration = "RGB", 0
+    capture.BitsAllocated = capture.BitsStored = 8
+    capture.HighBit, capture.PixelRepresentation = 7, 0
+    content = pixels.tobytes()
+    capture.PixelData = content + b"\0" * (len(content) % 2)
+    capture["PixelData"].VR = "OW"
+    return encoded(capture)
 
 
-def _orientation(header: Dataset) -> tuple[str, str]:
+def _orientation(header: Dataset) -> list[str]:
     """Of the image's rows and columns; of a frontal X-ray as it is hung, where it says nothing."""
     value = header.get("PatientOrientation")
     if value and len(value) == 2 and all(value):
-        return str(value[0]), str(value[1])
-    return "L", "F"
+        return [str(value[0]), str(value[1])]
+    return ["L", "F"]
 
 
 def _draw(said: Answer, now: datetime) -> NDArray[np.uint8]:

@@ -27,6 +27,7 @@ COPIED: Final = (
     *("StudyInstanceUID", "StudyDate", "StudyTime", "ReferringPhysicianName", "StudyID"),
     *("AccessionNumber", "StudyDescription", "PhysiciansOfRecord", "NameOfPhysiciansReadingStudy"),
 )
+# What an image must have too, but may leave empty (type 2): here it is empty where it lacks there.
 _REQUIRED: Final = (
     *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
     *("StudyDate", "StudyTime", "ReferringPhysicianName", "StudyID", "AccessionNumber"),
@@ -62,16 +63,6 @@ IMPLEMENTATION_UID: Final = derived_uid("implementation class")
 DEVICE_UID: Final = derived_uid("device")
 
 
-def reference_to(header: Dataset) -> Dataset:
-    """An image as results refer to it: its UIDs, and no patient."""
-    reference = Dataset()
-    for keyword in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"):
-        setattr(reference, keyword, str(header[keyword].value))
-    for keyword in _REQUIRED:
-        setattr(reference, keyword, None)
-    return reference
-
-
 def copy_patient_and_study(header: Dataset, result: Dataset) -> None:
     """Gives a result the patient, study and character set of its image, byte for byte.
 
@@ -82,6 +73,8 @@ def copy_patient_and_study(header: Dataset, result: Dataset) -> None:
         header: What `read_header` gave.
         result: What to add to; the text in it must be ASCII, which every character set contains.
     """
+    for keyword in _REQUIRED:
+        setattr(result, keyword, None)
     for keyword in ("SpecificCharacterSet", *COPIED):
         tag = Tag(tag_for_keyword(keyword) or 0)
         element: Any = header.get_item(tag)
@@ -90,5 +83,3 @@ def copy_patient_and_study(header: Dataset, result: Dataset) -> None:
             element = RawDataElement(tag, dictionary_VR(tag), len(content), content, 0, False, True)
         if element is not None:
             result[tag] = element
-        elif keyword == "SpecificCharacterSet" and tag in result:
-            del result[tag]

@@ -1,6 +1,5 @@
 """The structured report (TID 1500): the finding, its probability, and what found it."""
 
-import io
 import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,7 +8,6 @@ from typing import Final
 from highdicom.sr import (
     AlgorithmIdentification,
     CodedConcept,
-    Comprehensive3DSR,
     ContentItem,
     DeviceObserverIdentifyingAttributes,
     FindingSite,
@@ -26,30 +24,20 @@ from highdicom.sr import (
 )
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
-from pydicom.uid import ImplicitVRLittleEndian
+from pydicom.uid import Comprehensive3DSRStorage
 
-from gateway import __version__
 from gateway.results import codes as own
-from gateway.results.identity import (
-    DEVICE_UID,
-    MANUFACTURER,
-    PRODUCT,
-    copy_patient_and_study,
-    derived_uid,
-    reference_to,
-)
+from gateway.results.identity import DEVICE_UID, MANUFACTURER, PRODUCT, derived_uid
+from gateway.results.instance import NOT_JUDGED, Kind, encoded, new_instance, reference_to
 from gateway.screening_client import Answer, Refusal
 
-KIND: Final = "report"
 ALGORITHM: Final = "Chest X-ray screening for pneumonia"
 DISCLAIMER: Final = "Second opinion by a computer, not a diagnosis. A clinician decides."
-SERIES_NUMBER: Final = 9901
-NOT_JUDGED: Final = "refused"
-"""Stands for a model's version where none judged the image."""
+REPORT: Final = Kind("report", Comprehensive3DSRStorage, "SR", 9901, "Pneumonia screening: report")
 
 
 def build_report(header: Dataset, said: Answer | Refusal, now: datetime) -> bytes:
-    """Writes what the service said about an image as a Comprehensive 3D SR document.
+    """Writes what the service said about an image as a Comprehensive 3D SR (PS3.3, A.35.13).
 
     Args:
         header: The image's, from `read_header`.
@@ -57,44 +45,34 @@ def build_report(header: Dataset, said: Answer | Refusal, now: datetime) -> byte
         now: When it was said, in local time.
 
     Returns:
-        A DICOM file (PS3.10), Implicit VR Little Endian: what every node takes.
+        A DICOM file (PS3.10).
     """
     model = said.model_version if isinstance(said, Answer) else NOT_JUDGED
-    image = str(header.SOPInstanceUID)
-    reference = reference_to(header)
-    report = Comprehensive3DSR(
-        evidence=[reference],
-        content=_content(reference, said, model)[0],
-        series_instance_uid=derived_uid(image, model, KIND, "series"),
-        series_number=SERIES_NUMBER,
-        series_description="Pneumonia screening: report",
-        sop_instance_uid=derived_uid(image, model, KIND),
-        instance_number=1,
-        manufacturer=MANUFACTURER,
-        manufacturer_model_name=PRODUCT,
-        software_versions=__version__,
-        device_serial_number=model[:64],
-        is_complete=True,
-        is_final=False,
-        coding_schemes=[own.private_scheme()],
-        content_date=now.date(),
-        content_time=now.time(),
-        transfer_syntax_uid=ImplicitVRLittleEndian,
-    )
-    report.InstanceCreationDate, report.InstanceCreationTime = (
-        report.ContentDate,
-        report.ContentTime,
-    )
-    copy_patient_and_study(header, report)
-    stream = io.BytesIO()
-    report.save_as(stream, enforce_file_format=True)
-    return stream.getvalue()
+    report = new_instance(header, REPORT, model, now)
+    report.CodingSchemeIdentificationSequence = [own.private_scheme()]
+    report.ReferencedPerformedProcedureStepSequence = []
+    report.PerformedProcedureCodeSequence = []
+    report.CompletionFlag, report.VerificationFlag = "COMPLETE", "UNVERIFIED"
+    report.PreliminaryFlag = "PRELIMINARY"
+    report.CurrentRequestedProcedureEvidenceSequence = [_evidence(header)]
+    report.update(_content(header, said, model)[0])
+    return encoded(report)
 
 
-def _content(reference: Dataset, said: Answer | Refusal, model: str) -> MeasurementReport:
+def _evidence(header: Dataset) -> Dataset:
+    """The image within its series and study (PS3.3, table C.17-3)."""
+    series, study = Dataset(), Dataset()
+    series.SeriesInstanceUID = str(header.SeriesInstanceUID)
+    series.ReferencedSOPSequence = [reference_to(header)]
+    study.StudyInstanceUID = str(header.StudyInstanceUID)
+    study.ReferencedSeriesSequence = [series]
+    return study
+
+
+def _content(header: Dataset, said: Answer | Refusal, model: str) -> MeasurementReport:
     group = MeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(
-            uid=derived_uid(str(reference.SOPInstanceUID), model, "finding"),
+            uid=derived_uid(str(header.SOPInstanceUID), model, "finding"),
             identifier="Pneumonia",
         ),
         finding_type=own.PNEUMONIA,
@@ -102,9 +80,7 @@ def _content(reference: Dataset, said: Answer | Refusal, model: str) -> Measurem
         algorithm_id=_algorithm(said) if isinstance(said, Answer) else None,
         measurements=_measurements(said) if isinstance(said, Answer) else None,
         qualitative_evaluations=_evaluations(said),
-        source_images=[
-            SourceImageForMeasurementGroup(reference.SOPClassUID, reference.SOPInstanceUID)
-        ],
+        source_images=[SourceImageForMeasurementGroup(header.SOPClassUID, header.SOPInstanceUID)],
     )
     group[0].ContentSequence.extend(_remarks(said))
     device = DeviceObserverIdentifyingAttributes(
