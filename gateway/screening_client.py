@@ -1,5 +1,6 @@
 """The screening service, asked over HTTP: a DICOM file in; an answer, or a refusal, out."""
 
+import base64
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any, Final
 
 import httpx
 
+_ADDRESS: Final = "/predict?heatmap=true&picture=true"
 _CHUNK: Final = 1 << 18
 _PROBLEM: Final = "application/problem+json"
 
@@ -32,7 +34,9 @@ class Answer:
         warnings: Pairs of a stable code and a sentence for people.
         model_version: Of the bundle that answered.
         model_sha256: Of its network's file, in hexadecimal.
-        overlay: The X-ray with the heatmap over it as PNG; None where the model has no heatmap.
+        picture: The X-ray as the model saw it, as JPEG; None where the service gives none.
+        heatmap: The evidence alone, as PNG with transparency, to be stretched over the picture;
+            None where the model has none.
     """
 
     label: str
@@ -43,7 +47,8 @@ class Answer:
     warnings: tuple[tuple[str, str], ...]
     model_version: str
     model_sha256: str
-    overlay: bytes | None
+    picture: bytes | None = None
+    heatmap: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -104,26 +109,9 @@ class ScreeningClient:
             ServiceUnavailable: The service is away, overloaded, or does not know the gateway.
             AnswerUnreadable: It answered something else than docs/api.md says.
         """
-        said = self._post("/predict", image)
-        if isinstance(said, Refusal):
-            return said
-        drawn = self._post("/explain", image)
-        overlay = None if isinstance(drawn, Refusal) else drawn.content
-        return _answer(said, overlay)
-
-    def _post(self, path: str, image: Path) -> httpx.Response | Refusal:
-        headers = {
-            "Content-Type": "application/dicom",
-            "Content-Length": str(image.stat().st_size),
-        }
-        try:
-            response = self._http.post(path, content=_pieces(image), headers=headers)
-        except httpx.TimeoutException:
-            raise ServiceUnavailable("the service did not answer in time") from None
-        except httpx.TransportError as error:
-            raise ServiceUnavailable(f"the service is away ({type(error).__name__})") from None
+        response = self._post(image)
         if response.status_code == httpx.codes.OK:
-            return response
+            return _answer(response)
         reason, detail = _problem(response)
         if response.status_code in _ABOUT_THE_IMAGE and reason not in {None, *_ABOUT_THE_REQUEST}:
             return Refusal(str(reason), detail)
@@ -131,6 +119,18 @@ class ScreeningClient:
             f"the service answered {response.status_code} ({reason or 'no problem document'})",
             _retry_after(response),
         )
+
+    def _post(self, image: Path) -> httpx.Response:
+        headers = {
+            "Content-Type": "application/dicom",
+            "Content-Length": str(image.stat().st_size),
+        }
+        try:
+            return self._http.post(_ADDRESS, content=_pieces(image), headers=headers)
+        except httpx.TimeoutException:
+            raise ServiceUnavailable("the service did not answer in time") from None
+        except httpx.TransportError as error:
+            raise ServiceUnavailable(f"the service is away ({type(error).__name__})") from None
 
 
 def _pieces(path: Path) -> Iterator[bytes]:
@@ -162,7 +162,7 @@ def _retry_after(response: httpx.Response) -> float | None:
         return None
 
 
-def _answer(response: httpx.Response, overlay: bytes | None) -> Answer:
+def _answer(response: httpx.Response) -> Answer:
     try:
         said: Any = response.json()
         answer = Answer(
@@ -174,10 +174,16 @@ def _answer(response: httpx.Response, overlay: bytes | None) -> Answer:
             warnings=tuple((str(one["code"]), str(one["message"])) for one in said["warnings"]),
             model_version=str(said["model"]["version"]),
             model_sha256=str(said["model"]["sha256"]),
-            overlay=overlay,
+            picture=_image(said.get("picture"), "jpeg"),
+            heatmap=_image(said.get("heatmap"), "png"),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise AnswerUnreadable(f"no answer as documented ({type(error).__name__})") from None
     if answer.label not in {"NORMAL", "PNEUMONIA"} or not 0 <= answer.probability <= 1:
         raise AnswerUnreadable("no answer as documented (label or probability)")
     return answer
+
+
+def _image(said: Any, kind: str) -> bytes | None:
+    """The bytes of an image within an answer, in base64."""
+    return None if said is None else base64.b64decode(said[kind], validate=True)

@@ -33,7 +33,7 @@ from gateway.spool import Spool
 
 _IDLE_SECONDS: Final = 2.0
 
-OF_NO_CONCERN: Final = frozenset({"not-a-chest-xray"})
+OF_NO_CONCERN: Final = frozenset({"not-a-chest-xray", "dicom"})
 """Refusals that a person need not see: the image is none of those that the gateway is for."""
 
 _log = logging.getLogger(__name__)
@@ -163,7 +163,7 @@ class Screening(Step):
         now = datetime.now().astimezone()
         header = read_header(self._spool.image(entry))
         results = {REPORT.name: build_report(header, said, now)}
-        if said.overlay is not None:
+        if said.picture is not None and said.heatmap is not None:
             try:
                 results[CAPTURE.name] = build_capture(header, said, now)
             except PictureUnusable as unusable:

@@ -24,6 +24,9 @@ SMALLEST_WIDTH: Final = 512
 LARGEST_PIXELS: Final = 4096 * 4096
 """More than the service ever draws: a picture that has more is not decoded."""
 
+_STRENGTH: Final = 0.55
+"""How much of the X-ray the strongest evidence covers."""
+
 _BRIGHT, _GREY, _AMBER = (255, 255, 255), (170, 170, 170), (255, 190, 80)
 # The service's palette of evidence, from weak to strong.
 _STOPS: Final = ((13, 8, 135), (126, 3, 168), (204, 71, 120), (248, 149, 64), (240, 249, 33))
@@ -34,18 +37,18 @@ class PictureUnusable(Exception):
 
 
 def build_capture(header: Dataset, said: Answer, now: datetime) -> bytes:
-    """Writes the service's picture, with a legend below it, as Secondary Capture (PS3.3, A.8.1).
+    """Writes X-ray, heatmap and legend as a Secondary Capture image (PS3.3, A.8.1).
 
     Args:
         header: The image's, from `read_header`.
-        said: The answer, with its overlay.
+        said: The answer, with picture and heatmap.
         now: When it was said, in local time.
 
     Returns:
         A DICOM file (PS3.10) of 8 bit RGB.
 
     Raises:
-        PictureUnusable: The overlay is missing, damaged or too large.
+        PictureUnusable: Picture or heatmap is missing, damaged or too large.
     """
     pixels = _draw(said, now)
     capture = new_instance(header, CAPTURE, said.model_version, now)
@@ -78,7 +81,7 @@ def _orientation(header: Dataset) -> list[str]:
 
 def _draw(said: Answer, now: datetime) -> NDArray[np.uint8]:
     """(H, W, 3) uint8: the picture and, below it, the legend."""
-    picture = _decode(said.overlay)
+    picture = _overlay(said)
     width = max(picture.width, SMALLEST_WIDTH)
     size = max(13, width // 44)
     lines = _lines(said, now)
@@ -99,14 +102,25 @@ def _draw(said: Answer, now: datetime) -> NDArray[np.uint8]:
     return np.asarray(page)
 
 
-def _decode(png: bytes | None) -> Image.Image:
-    if png is None:
+def _overlay(said: Answer) -> Image.Image:
+    """The X-ray with the heatmap over it; where nothing speaks for pneumonia, the X-ray itself."""
+    picture = _decode(said.picture, "JPEG").convert("RGB")
+    layer = _decode(said.heatmap, "PNG").convert("RGBA")
+    layer = layer.resize(picture.size, Image.Resampling.BICUBIC)
+    strength = layer.getchannel("A").point(lambda level: level * _STRENGTH)
+    picture.paste(layer.convert("RGB"), mask=strength)
+    return picture
+
+
+def _decode(content: bytes | None, kind: str) -> Image.Image:
+    if content is None:
         raise PictureUnusable("there is none")
     try:
-        with Image.open(io.BytesIO(png), formats=["PNG"]) as picture:
+        with Image.open(io.BytesIO(content), formats=[kind]) as picture:
             if picture.width * picture.height > LARGEST_PIXELS:
                 raise PictureUnusable("it is too large")
-            return picture.convert("RGB")
+            picture.load()
+            return picture
     except (OSError, SyntaxError, ValueError) as error:
         raise PictureUnusable(type(error).__name__) from None
 

@@ -77,7 +77,7 @@ def new_instance(header: Dataset, kind: Kind, model: str, now: datetime) -> Data
     made.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
     made.file_meta.MediaStorageSOPClassUID = made.SOPClassUID
     made.file_meta.MediaStorageSOPInstanceUID = UID(str(made.SOPInstanceUID))
-    made.file_meta.ImplementationClassUID = IMPLEMENTATION_UID
+    made.file_meta.ImplementationClassUID = UID(IMPLEMENTATION_UID)
     return made
 
 

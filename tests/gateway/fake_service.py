@@ -1,5 +1,6 @@
 """A service that answers as docs/api.md says, without a network: what the gateway asks of it."""
 
+import base64
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -16,7 +17,8 @@ from tests.phantoms import chest_phantom
 from tests.shared.pictures import encode
 
 VERSION = "2026-11-23T060000Z-3f2a9c1d"
-OVERLAY = encode(np.stack([chest_phantom(np.random.default_rng(3), True, 200)] * 3, axis=2), "PNG")
+_PICTURE = encode(chest_phantom(np.random.default_rng(3), True, 200), "JPEG")
+_HEATMAP = encode(np.full((224, 224, 4), (240, 249, 33, 128), np.uint8), "PNG")
 
 
 def answer(**members: Any) -> dict[str, Any]:
@@ -30,7 +32,8 @@ def answer(**members: Any) -> dict[str, Any]:
         "needs_review": False,
         "reliable": True,
         "warnings": [],
-        "heatmap": None,
+        "heatmap": {"png": base64.b64encode(_HEATMAP).decode(), "width": 224, "height": 224},
+        "picture": {"jpeg": base64.b64encode(_PICTURE).decode(), "width": 200, "height": 200},
         "model": {"version": VERSION, "sha256": 16 * "3f2a"},
         "request_id": "0f3a6c1d9b2e4857",
     }
@@ -42,16 +45,15 @@ class FakeService:
     """What it says, which may be changed while it runs, and what it was asked.
 
     Attributes:
-        predict: Status, headers and JSON of /predict.
-        explain: Status and body of /explain.
-        asked: SOP Instance UIDs that came to /predict.
+        predict: Status, headers and JSON that it answers.
+        asked: SOP Instance UIDs that came.
         keys: The API keys that were sent.
+        before: Is called while a request waits for its answer.
     """
 
     predict: tuple[int, dict[str, str], dict[str, Any]] = field(
         default_factory=lambda: (200, {}, answer())
     )
-    explain: tuple[int, bytes] = (200, OVERLAY)
     asked: list[str] = field(default_factory=list)
     keys: list[str | None] = field(default_factory=list)
     before: Callable[[], None] = lambda: None
@@ -87,9 +89,7 @@ def fake_service() -> Iterator[FakeService]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             service.keys.append(self.headers.get("X-API-Key"))
             service.before()
-            if self.path == "/explain":
-                self._send(service.explain[0], {"Content-Type": "image/png"}, service.explain[1])
-                return
+            assert self.path == "/predict?heatmap=true&picture=true"
             service.asked.append(str(dcmread(DicomBytesIO(body)).SOPInstanceUID))
             status, headers, document = service.predict
             kind = "application/json" if status == 200 else "application/problem+json"
