@@ -1,0 +1,218 @@
+"""The programs around a gateway, each a process that can be killed and started again."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.conftest import ROOT
+from tests.service.tiny_bundle import publish_tiny
+
+PATIENCE = 120
+"""Seconds to wait for what takes a few: the machine may be busy."""
+
+NEEDED = {"Orthanc": "orthanc", "storescu": "dcmtk", "dsrdump": "dcmtk", "dciodvfy": "dicom3tools"}
+
+
+def require_peers() -> None:
+    """Skips where a program is missing, unless CI is set: there it fails."""
+    missing = sorted({package for name, package in NEEDED.items() if not shutil.which(name)})
+    if missing:
+        reason = f"apt-get install {' '.join(missing)}"
+        if os.environ.get("CI"):
+            pytest.fail(f"the peers are missing: {reason}")
+        pytest.skip(reason)
+
+
+def free_port() -> int:
+    """A port of loopback that nothing listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+class Program:
+    """A process that answers at an address when it is ready."""
+
+    def __init__(
+        self, name: str, command: list[str], ready: str, folder: Path, variables: Mapping[str, str]
+    ) -> None:
+        self.name, self._command, self._ready = name, command, ready
+        self.log = folder / f"{name}.log"
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("XRAY_", "GATEWAY_"))}
+        self._environment = kept | dict(variables)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Starts it; does not wait until it is ready."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self._command, cwd=ROOT, env=self._environment, stdout=log, stderr=log
+            )
+
+    def wait_until_ready(self) -> None:
+        """Waits until it answers."""
+        deadline = time.monotonic() + PATIENCE
+        while not self._answers():
+            assert self.process is not None
+            assert self.process.poll() is None, self.log.read_text()[-3000:]
+            assert time.monotonic() < deadline, f"{self.name} was not ready in time"
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """Ends it at once (SIGKILL), as a loss of power would."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def stop(self) -> int:
+        """Ends it as a service manager does (SIGTERM); the exit code."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            return self.process.wait(30)
+        self.kill()
+        return -signal.SIGKILL
+
+    def memory(self) -> int:
+        """Its resident memory in bytes (Linux)."""
+        assert self.process is not None
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return 1024 * int(status.split("VmRSS:")[1].split()[0])
+
+    def _answers(self) -> bool:
+        with suppress(httpx.HTTPError):
+            return httpx.get(self._ready, timeout=5, trust_env=False).status_code == 200
+        return False
+
+
+class Hospital:
+    """A gateway between the real service and a real Orthanc.
+
+    Attributes:
+        gateway: The gateway's process.
+        service: The screening service's process; its model is a tiny one that refuses nothing.
+        archive: Orthanc's process.
+        port: The gateway's DICOM port.
+        spool: The gateway's spool.
+        metrics_url: Where the gateway's metrics are.
+        archive_url: Orthanc's HTTP address.
+    """
+
+    def __init__(self, folder: Path, models: Path | None = None, **settings: object) -> None:
+        self.folder = folder
+        self.port, archive_port = free_port(), free_port()
+        self.archive_url = f"http://127.0.0.1:{free_port()}"
+        self.service_url = f"http://127.0.0.1:{free_port()}"
+        self.metrics_url = f"http://127.0.0.1:{free_port()}"
+        self.spool = folder / "spool"
+        if models is None:
+            models = folder / "models"
+            models.mkdir()
+            publish_tiny(models)
+        self.service = Program(
+            "service",
+            [sys.executable, "-m", "service"],
+            f"{self.service_url}/readyz",
+            folder,
+            {"XRAY_PORT": self.service_url.rpartition(":")[2], "XRAY_MODELS": str(models)},
+        )
+        self.archive = Program(
+            "archive",
+            ["Orthanc", str(self._orthanc(archive_port))],
+            f"{self.archive_url}/system",
+            folder,
+            {},
+        )
+        usual: dict[str, object] = {
+            "archive": f"ARCHIVE@127.0.0.1:{archive_port}",
+            "service": self.service_url,
+            "port": self.port,
+            "health_port": self.metrics_url.rpartition(":")[2],
+            "spool": self.spool,
+            "spool_reserve": 0,
+            "retry_seconds": 0.2,
+            "retry_longest_seconds": 2,
+            "log_format": "json",
+        }
+        variables = {f"GATEWAY_{k.upper()}": str(v) for k, v in (usual | settings).items()}
+        command = [sys.executable, "-m", "gateway"]
+        self.gateway = Program("gateway", command, f"{self.metrics_url}/readyz", folder, variables)
+        self.variables = variables
+        self.programs = (self.service, self.archive, self.gateway)
+
+    def objects(self, modality: str) -> list[dict[str, Any]]:
+        """The tags of all objects of a modality in the archive."""
+        query = {"Level": "Instance", "Query": {"Modality": modality}, "Expand": True}
+        found = httpx.post(f"{self.archive_url}/tools/find", json=query, timeout=60)
+        return [one["MainDicomTags"] | {"id": one["ID"]} for one in found.json()]
+
+    def file(self, identifier: str, path: Path) -> Path:
+        """Writes an object of the archive to a file."""
+        answer = httpx.get(f"{self.archive_url}/instances/{identifier}/file", timeout=60)
+        path.write_bytes(answer.content)
+        return path
+
+    def metric(self, name: str) -> float:
+        """The sum of one of the gateway's metrics over its labels."""
+        lines = httpx.get(f"{self.metrics_url}/metrics", timeout=60).text.splitlines()
+        wanted = [line for line in lines if line.partition("{")[0].partition(" ")[0] == name]
+        return sum(float(line.rpartition(" ")[2]) for line in wanted)
+
+    def wait_until_delivered(self, seconds: float = PATIENCE) -> None:
+        """Waits until nothing is left in the spool."""
+        deadline = time.monotonic() + seconds
+        while self.metric("gateway_spool_images"):
+            assert time.monotonic() < deadline, "the spool was not empty in time"
+            time.sleep(0.2)
+
+    def send(self, *files: Path) -> bool:
+        """Sends files with dcmtk's storescu; whether the gateway took them all."""
+        command = ["storescu", "-to", "10", "-ta", "10", "-td", "30", "-aet", "MODALITY"]
+        address = ["-aec", "CXRSCREEN", "127.0.0.1", str(self.port)]
+        sent = subprocess.run(
+            [*command, *address, *map(str, files)], capture_output=True, check=False, timeout=600
+        )
+        return sent.returncode == 0
+
+    def _orthanc(self, port: int) -> Path:
+        store = self.folder / "archive"
+        store.mkdir()
+        settings = {
+            "StorageDirectory": str(store),
+            "IndexDirectory": str(store),
+            "HttpPort": int(self.archive_url.rpartition(":")[2]),
+            "DicomPort": port,
+            "DicomAet": "ARCHIVE",
+            "RemoteAccessAllowed": False,
+            "MaximumPduLength": 131072,
+            "Plugins": [],
+        }
+        path = self.folder / "orthanc.json"
+        path.write_text(json.dumps(settings))
+        return path
+
+
+@contextmanager
+def hospital(folder: Path, **settings: Any) -> Iterator[Hospital]:
+    """Runs one, ready when the block begins."""
+    place = Hospital(folder, **settings)
+    try:
+        for program in place.programs:
+            program.start()
+        for program in place.programs:
+            program.wait_until_ready()
+        yield place
+    finally:
+        for program in place.programs:
+            program.kill()
