@@ -6,7 +6,7 @@ A committed row outlives a loss of power (`synchronous=FULL`); a deleted one is 
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -71,8 +71,9 @@ class Ledger:
             self._rows.executescript(_SCHEMA)
 
     def close(self) -> None:
-        """Closes the file, its log written into it."""
-        self._rows.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        """Closes the file, its log written into it if there is space."""
+        with suppress(sqlite3.OperationalError):
+            self._rows.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._rows.close()
 
     def keys(self) -> set[str]:

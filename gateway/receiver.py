@@ -1,12 +1,12 @@
 """The receiving side of the DICOM node: C-ECHO and C-STORE, from those who may."""
 
-import errno
 import logging
 import sqlite3
 import ssl
 import tempfile
 from pathlib import Path
 from typing import Any, Final, cast
+from weakref import WeakSet
 
 from pydicom.uid import UID
 from pynetdicom import AE, AllStoragePresentationContexts, _config, evt
@@ -25,7 +25,8 @@ SUCCESS: Final = 0x0000
 OUT_OF_RESOURCES: Final = 0xA700
 DATA_SET_MISMATCH: Final = 0xA900
 
-_NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_OF_COMMAND: Final = 0x01
+"""Bit of a fragment's header: a part of the command, not of the data (PS3.8, annex E.2)."""
 
 # PS3.8, section 9.3.4: the result, its source, and the reason of a rejection.
 _UNKNOWN_CALLER: Final = (0x01, 0x01, 0x03)
@@ -43,6 +44,7 @@ class Receiver:
         self._metrics = metrics
         self._titles = {settings.title, *settings.called_titles}
         self._server: BoundedServer | None = None
+        self._overflowed: WeakSet[Any] = WeakSet()  # associations whose image has no room
         # Data sets go to disk as they come, into a folder of the spool: never whole into memory.
         _config.STORE_RECV_CHUNKED_DATASET = True
         tempfile.tempdir = str(spool.incoming)
@@ -72,6 +74,8 @@ class Receiver:
             (evt.EVT_CONN_OPEN, self._on_open),
             (evt.EVT_REQUESTED, self._on_request),
             (evt.EVT_ABORTED, self._on_abort),
+            (evt.EVT_CONN_CLOSE, self._on_close),
+            (evt.EVT_PDU_RECV, self._on_pdu),
             (evt.EVT_C_ECHO, self._on_echo),
             (evt.EVT_C_STORE, self._on_store),
         ]
@@ -96,12 +100,15 @@ class Receiver:
 
     def associations(self) -> int:
         """How many are open."""
-        return len(self._server.active_associations) if self._server is not None else 0
+        return len(self._open())
 
     def stop(self) -> None:
         """Aborts what is still open."""
-        for association in self._server.active_associations if self._server is not None else ():
+        for association in self._open():
             association.abort()
+
+    def _open(self) -> list[Any]:
+        return [] if self._server is None else list(self._server.active_associations)
 
     def _storage_classes(self) -> list[UID]:
         known = [UID(str(one.abstract_syntax)) for one in AllStoragePresentationContexts]
@@ -134,6 +141,23 @@ class Receiver:
     def _on_abort(self, event: Any) -> None:
         _log.info("association aborted", extra={"caller": _caller(event)})
 
+    def _on_close(self, event: Any) -> None:
+        """Removes what connections that broke have left of images."""
+        left = self._spool.unfinished()
+        others = [one for one in self._open() if one is not event.assoc]
+        self._spool.clear(left, 0 if not others else 2 * self._settings.idle_seconds)
+
+    def _on_pdu(self, event: Any) -> None:
+        """Lets an image's data go where the disk has no room: `_receive` says so then."""
+        data = getattr(event.pdu, "presentation_data_value_items", ())
+        size = sum(len(item.presentation_data_value) for item in data)
+        if not data or self._spool.free_bytes() - size >= self._settings.spool_reserve:
+            return
+        for item in data:
+            if not item.presentation_data_value[0] & _OF_COMMAND:
+                item.presentation_data_value = item.presentation_data_value[:1]
+                self._overflowed.add(event.assoc)
+
     def _on_echo(self, event: Any) -> int:
         return SUCCESS
 
@@ -150,18 +174,18 @@ class Receiver:
     def _receive(self, event: Any, image_uid: str) -> tuple[str, int]:
         """The name of what became of an image, and the status to answer."""
         file = Path(event.dataset_path)
+        if event.assoc in self._overflowed:
+            self._overflowed.discard(event.assoc)
+            return "no-space", OUT_OF_RESOURCES
         if not is_radiograph(UID(event.request.AffectedSOPClassUID), file):
             return ("refused", DATA_SET_MISMATCH) if self._refuses else ("dropped", SUCCESS)
         try:
             if self._spool.knows(image_uid, again=self._settings.rescreen):
                 return "repeated", SUCCESS
-            if self._spool.free_bytes() < self._settings.spool_reserve:
-                return "no-space", OUT_OF_RESOURCES
             self._spool.keep(file, image_uid, _caller(event))
         except (OSError, sqlite3.Error) as error:
             _log.error("spool cannot be written", exc_info=error)
-            full = getattr(error, "errno", None) in _NO_SPACE or isinstance(error, sqlite3.Error)
-            return ("no-space" if full else "spool-broken"), OUT_OF_RESOURCES
+            return "spool-broken", OUT_OF_RESOURCES
         return "kept", SUCCESS
 
     @property

@@ -93,7 +93,7 @@ class Settings(BaseSettings):
     spool: Path = Field(Path("spool"), description="folder for what is not yet delivered")
     spool_reserve: ByteSize = Field(
         ByteSize(256 * MIB),
-        ge=0,
+        ge=MIB,
         description="space to leave free on the spool's disk: below it images are refused (A700)",
     )
     remember_days: float = Field(
@@ -113,7 +113,7 @@ class Settings(BaseSettings):
     )
 
     retry_seconds: Seconds = Field(1, description="pause after a failed try; it doubles each time")
-    retry_longest_seconds: Seconds = Field(300, description="but is never longer than this")
+    retry_longest_seconds: Seconds = Field(60, description="but is never longer than this")
     give_up_seconds: Seconds = Field(
         86400, description="what failed for this long goes to the list of failures"
     )

@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -86,6 +86,17 @@ class Spool:
         """Space on the disk that this process may use."""
         found = os.statvfs(self.incoming)
         return found.f_bavail * found.f_frsize
+
+    def unfinished(self) -> list[Path]:
+        """The files in `incoming`: images that are coming in, or never came whole."""
+        return list(self.incoming.iterdir())
+
+    def clear(self, files: list[Path], seconds: float) -> None:
+        """Removes those of the unfinished files that were not written to for so long."""
+        for path in files:
+            with suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime >= seconds:
+                    path.unlink()
 
     def knows(self, image_uid: str, again: bool = False) -> bool:
         """Whether an image is here already, or was before.

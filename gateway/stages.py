@@ -142,6 +142,8 @@ class Screening(Step):
         self._client = client
 
     def _take(self, entry: Entry) -> None:
+        if self._spool.free_bytes() < self._settings.spool_reserve / 2:
+            raise Away("the spool's disk is full: results wait to be delivered")
         try:
             said = self._client.screen(self._spool.image(entry))
         except ServiceUnavailable as away:

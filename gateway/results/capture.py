@@ -3,6 +3,7 @@
 import io
 from datetime import datetime
 from functools import cache
+from textwrap import wrap
 from typing import Final
 
 import numpy as np
@@ -139,7 +140,8 @@ def _lines(said: Answer, now: datetime) -> list[tuple[str, tuple[int, int, int]]
         lines.append(("NOT RELIABLE: not the kind of image the model was made for", _AMBER))
     elif said.needs_review:
         lines.append(("Uncertain: have a person look", _AMBER))
-    lines += [(f"! {plain(message)[:90]}", _GREY) for _, message in said.warnings[:3]]
+    for _, message in said.warnings[:3]:
+        lines += [(text, _GREY) for text in wrap(f"! {plain(message)}", 80, max_lines=2)]
     lines.append((f"Model {plain(said.model_version)[:48]}, {now:%Y-%m-%d %H:%M:%S}", _GREY))
     return lines
 

@@ -65,7 +65,7 @@ def settings(tmp_path: Path, service: FakeService, archive: FakeArchive) -> dict
         "port": 0,
         "health_port": 0,
         "spool": tmp_path / "spool",
-        "spool_reserve": 0,
+        "spool_reserve": 1 << 20,
         "retry_seconds": 0.02,
         "retry_longest_seconds": 0.05,
     }

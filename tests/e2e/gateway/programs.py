@@ -140,7 +140,7 @@ class Hospital:
             "port": self.port,
             "health_port": self.metrics_url.rpartition(":")[2],
             "spool": self.spool,
-            "spool_reserve": 0,
+            "spool_reserve": 1 << 20,
             "retry_seconds": 0.2,
             "retry_longest_seconds": 2,
             "log_format": "json",
