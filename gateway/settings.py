@@ -137,33 +137,28 @@ class Settings(BaseSettings):
     def _title(cls, value: str) -> str:
         return valid_title(value)
 
-    @field_validator("called_titles", "callers", mode="before")
+    @field_validator("called_titles", mode="before")
     @classmethod
-    def _split(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        words = tuple(word.strip() for word in value.split(",") if word.strip())
-        if not words:
-            raise ValueError("there is nothing in it but commas and spaces; name some, or unset it")
-        return words
-
-    @field_validator("called_titles")
-    @classmethod
-    def _titles(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(valid_title(title) for title in value)
+    def _titles(cls, value: object) -> object:
+        return tuple(map(valid_title, _words(value))) if isinstance(value, str) else value
 
     @field_validator("callers", mode="before")
     @classmethod
     def _callers(cls, value: object) -> object:
-        if not isinstance(value, tuple):
-            return value
-        return tuple(Caller.parse(one) if isinstance(one, str) else one for one in value)
+        return tuple(map(Caller.parse, _words(value))) if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _tls(self) -> Self:
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("TLS needs both GATEWAY_TLS_CERTIFICATE and GATEWAY_TLS_KEY")
         return self
+
+
+def _words(text: str) -> list[str]:
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if not words:
+        raise ValueError("there is nothing in it but commas and spaces; name some, or unset it")
+    return words
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:

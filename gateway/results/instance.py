@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from pydicom.charset import convert_encodings, default_encoding
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ImplicitVRLittleEndian
 
@@ -82,7 +83,11 @@ def new_instance(header: Dataset, kind: Kind, model: str, now: datetime) -> Data
 
 
 def encoded(instance: Dataset) -> bytes:
-    """An instance as DICOM file (PS3.10)."""
+    """An instance as DICOM file (PS3.10), what was copied from the image not decoded on the way."""
+    declared = instance.get("SpecificCharacterSet")
+    instance.set_original_encoding(
+        True, True, convert_encodings(declared) if declared else default_encoding
+    )
     stream = io.BytesIO()
     instance.save_as(stream, enforce_file_format=True)
     return stream.getvalue()

@@ -71,12 +71,17 @@ def settings(tmp_path: Path, service: FakeService, archive: FakeArchive) -> dict
     }
 
 
+def settings_with(values: dict[str, Any]) -> Settings:
+    """Settings of these values."""
+    return Settings(**values)
+
+
 @pytest.fixture
 def start(settings: dict[str, Any]) -> Iterator[Started]:
     """Starts a gateway, with some settings changed; it stops after the test."""
     with ExitStack() as stack:
 
         def start_one(**changed: Any) -> Gateway:
-            return stack.enter_context(running(Settings(**settings | changed)))
+            return stack.enter_context(running(settings_with(settings | changed)))
 
         yield start_one
