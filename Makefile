@@ -43,7 +43,7 @@ test: $(VENV)/.dev check ## Run every check and test (TESTS=tests/shared for a p
 check: $(VENV)/.dev ## Lint, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy $(addprefix -p ,shared service trainer benchmarks tests)
+	$(BIN)/mypy $(addprefix -p ,shared service trainer gateway benchmarks tests)
 	$(BIN)/mypy docs/client.py
 
 format: $(VENV)/.dev ## Format the code
@@ -59,7 +59,7 @@ screenshots: $(VENV)/.dev ## Take the pictures of the page for the documentation
 	$(BIN)/python -m tests.e2e.page.screenshots
 
 constraints: ## Write the constraints files anew, from the newest versions that are allowed
-	for extra in service trainer dev; do \
+	for extra in service trainer gateway dev; do \
 	  env=$$(mktemp -d) && $(PYTHON) -m venv $$env && \
 	  $$env/bin/python -m pip install --quiet ".$$(test $$extra = service || echo "[$$extra]")" && \
 	  $$env/bin/python -m pip freeze --exclude chest-xray-screening | \

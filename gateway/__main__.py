@@ -54,9 +54,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(settings: Settings) -> int:
-    from gateway.logs import set_up_logs
     from gateway.node import run_gateway
-    from gateway.spool import SpoolInUse
+    from gateway.spool.store import SpoolInUse
+    from gateway.telemetry.logging import set_up_logs
 
     set_up_logs(settings.log_format, settings.log_level)
     try:
@@ -73,7 +73,7 @@ def _serve(settings: Settings) -> int:
 
 
 def _failures(settings: Settings) -> int:
-    from gateway.spool import Spool
+    from gateway.spool.store import Spool
 
     if not settings.spool.is_dir():
         return _no_spool(settings)
@@ -91,7 +91,7 @@ def _failures(settings: Settings) -> int:
 
 
 def _retry(settings: Settings, uids: list[str]) -> int:
-    from gateway.spool import Spool
+    from gateway.spool.store import Spool
 
     if not settings.spool.is_dir():
         return _no_spool(settings)

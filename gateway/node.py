@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from gateway.health import health_server
-from gateway.metrics import Metrics
-from gateway.receiver import Receiver
+from gateway.dicom.receiver import Receiver
+from gateway.dicom.sender import Sender
 from gateway.screening_client import ScreeningClient
-from gateway.sender import Sender
 from gateway.settings import Settings
-from gateway.spool import Spool
+from gateway.spool.store import Spool
 from gateway.stages import Delivery, Screening, Step
+from gateway.telemetry.health import health_server
+from gateway.telemetry.metrics import Metrics
 
 _GRACE_SECONDS: Final = 8.0
 """After SIGTERM, what is under way may take this long."""

@@ -13,9 +13,7 @@ from datetime import datetime
 from typing import Final, final
 
 from gateway.backoff import Outage, pause_after
-from gateway.ledger import Entry, Stage
-from gateway.logs import hashed
-from gateway.metrics import Metrics
+from gateway.dicom.sender import ArchiveUnavailable, DeliveryRefused, Sender
 from gateway.results.capture import CAPTURE, PictureUnusable, build_capture
 from gateway.results.identity import read_header
 from gateway.results.instance import NOT_JUDGED
@@ -27,9 +25,11 @@ from gateway.screening_client import (
     ScreeningClient,
     ServiceUnavailable,
 )
-from gateway.sender import ArchiveUnavailable, DeliveryRefused, Sender
 from gateway.settings import Settings
-from gateway.spool import Spool
+from gateway.spool.ledger import Entry, Stage
+from gateway.spool.store import Spool
+from gateway.telemetry.logging import hashed
+from gateway.telemetry.metrics import Metrics
 
 _IDLE_SECONDS: Final = 2.0
 

@@ -12,12 +12,13 @@ import pytest
 
 from tests.conftest import ROOT
 
-PACKAGES = ("shared", "service", "trainer")
+PACKAGES = ("shared", "service", "trainer", "gateway")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 FORBIDDEN = {
-    "shared": {"service", "trainer", "tensorflow", "keras", "onnxruntime", "fastapi"},
-    "service": {"trainer", "sklearn", "cv2", "matplotlib"},
-    "trainer": {"service", "fastapi", "uvicorn"},
+    "shared": {"service", "trainer", "gateway", "tensorflow", "keras", "onnxruntime", "fastapi"},
+    "service": {"trainer", "gateway", "sklearn", "cv2", "matplotlib"},
+    "trainer": {"service", "gateway", "fastapi", "uvicorn"},
+    "gateway": {"service", "trainer", "fastapi", "uvicorn", "onnxruntime"},
 }
 TENSORFLOW_ONLY = {
     "trainer/model/backend.py",
@@ -74,6 +75,15 @@ FLOORS = {
         ("settings",),
         ("runtime",),
         ("problems",),
+    ),
+    "gateway": (
+        ("__main__",),
+        ("node",),
+        ("stages",),
+        ("dicom",),
+        ("telemetry", "results"),
+        ("screening_client", "settings", "spool", "backoff"),
+        ("peers",),
     ),
     "shared": (
         ("interpretation", "imaging"),
@@ -183,7 +193,7 @@ def test_every_module_says_what_it_is_for() -> None:
     assert not silent
 
 
-@pytest.mark.parametrize("name", ["service", "trainer", "dev"])
+@pytest.mark.parametrize("name", ["service", "trainer", "gateway", "dev"])
 def test_constraints_pin_everything_by_version_alone(name: str) -> None:
     lines = (ROOT / "constraints" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
     assert lines
@@ -204,14 +214,15 @@ def test_constraints_cover_what_is_required_and_agree() -> None:
     extras = project["optional-dependencies"]
     needed = {"service": project["dependencies"]}
     needed["trainer"] = needed["service"] + extras["trainer"] + extras["fitting"]
-    needed["dev"] = needed["trainer"] + extras["dev"]
+    needed["gateway"] = needed["service"] + extras["gateway"]
+    needed["dev"] = needed["trainer"] + extras["gateway"] + extras["dev"]
     pinned = {}
     for name, requirements in needed.items():
         lines = (ROOT / "constraints" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
         pinned[name] = {normal(line): line.split("==")[1] for line in lines}
         names = {normal(requirement) for requirement in requirements} - {project["name"]}
         assert names <= set(pinned[name]), f"run `make constraints`: {name}"
-    for name in ("service", "trainer"):
+    for name in ("service", "trainer", "gateway"):
         assert pinned[name].items() <= pinned["dev"].items()
 
 

@@ -14,7 +14,7 @@ from pydicom import dcmread
 from pydicom.filebase import DicomBytesIO
 
 from tests.phantoms import chest_phantom
-from tests.shared.pictures import encode
+from tests.shared.imaging.pictures import encode
 
 VERSION = "2026-11-23T060000Z-3f2a9c1d"
 _PICTURE = encode(chest_phantom(np.random.default_rng(3), True, 200), "JPEG")

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from gateway.__main__ import main
-from gateway.ledger import Stage
 from gateway.settings import PREFIX
-from gateway.spool import Spool
+from gateway.spool.ledger import Stage
+from gateway.spool.store import Spool
 from tests.conftest import ROOT
 
 

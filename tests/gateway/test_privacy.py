@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gateway.logs import hashed, set_up_logs
+from gateway.telemetry.logging import hashed, set_up_logs
 from tests.gateway.conftest import Started
 from tests.gateway.fake_service import FakeService
 from tests.gateway.peers import FakeArchive, eventually, store

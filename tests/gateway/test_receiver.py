@@ -18,8 +18,8 @@ from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import encode
 
+from gateway.dicom.radiographs import TRANSFER_SYNTAXES
 from gateway.peers import Caller
-from gateway.radiographs import TRANSFER_SYNTAXES
 from tests.gateway.conftest import Started
 from tests.gateway.fake_service import FakeService
 from tests.gateway.peers import FakeArchive, associate, eventually, store

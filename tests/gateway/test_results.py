@@ -17,7 +17,7 @@ from gateway.results.report import build_report
 from gateway.screening_client import Answer, Refusal
 from tests.gateway.radiographs import radiograph, write
 from tests.phantoms import chest_phantom
-from tests.shared.pictures import encode
+from tests.shared.imaging.pictures import encode
 
 NOW = datetime(2026, 11, 28, 10, 30, tzinfo=UTC)
 PICTURE = encode(chest_phantom(np.random.default_rng(3), True, (300, 260)), "JPEG")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.ledger import Entry, Stage
-from gateway.spool import Spool, SpoolInUse
+from gateway.spool.ledger import Entry, Stage
+from gateway.spool.store import Spool, SpoolInUse
 
 
 @pytest.fixture

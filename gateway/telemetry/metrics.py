@@ -12,7 +12,7 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from gateway.spool import Spool
+from gateway.spool.store import Spool
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 

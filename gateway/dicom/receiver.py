@@ -13,13 +13,13 @@ from pynetdicom import AE, AllStoragePresentationContexts, _config, evt
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from gateway import __version__
-from gateway.connections import BoundedServer, bound
-from gateway.logs import hashed
-from gateway.metrics import Metrics
-from gateway.radiographs import POSSIBLE, TRANSFER_SYNTAXES, is_radiograph
+from gateway.dicom.connections import BoundedServer, bound
+from gateway.dicom.radiographs import POSSIBLE, TRANSFER_SYNTAXES, is_radiograph
 from gateway.results.identity import IMPLEMENTATION_UID
 from gateway.settings import Settings
-from gateway.spool import Spool
+from gateway.spool.store import Spool
+from gateway.telemetry.logging import hashed
+from gateway.telemetry.metrics import Metrics
 
 SUCCESS: Final = 0x0000
 OUT_OF_RESOURCES: Final = 0xA700

@@ -17,8 +17,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
-from gateway.files import remove, synchronise, write_synchronised
-from gateway.ledger import Entry, Ledger, Stage
+from gateway.spool.files import remove, synchronise, write_synchronised
+from gateway.spool.ledger import Entry, Ledger, Stage
 
 
 class SpoolInUse(Exception):

@@ -1,0 +1,1 @@
+"""The DICOM node: what comes in, and what goes out."""

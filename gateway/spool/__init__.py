@@ -1,0 +1,1 @@
+"""What is on disk until it is delivered: files, and rows about them."""
