@@ -176,12 +176,12 @@ class Hospital:
             assert time.monotonic() < deadline, "the spool was not empty in time"
             time.sleep(0.2)
 
-    def send(self, *files: Path) -> bool:
-        """Sends files with dcmtk's storescu; whether the gateway took them all."""
+    def send(self, *files: Path | str) -> bool:
+        """Sends files with storescu, which takes options among them; whether all were taken."""
         command = ["storescu", "-to", "10", "-ta", "10", "-td", "30", "-aet", "MODALITY"]
         address = ["-aec", "CXRSCREEN", "127.0.0.1", str(self.port)]
         sent = subprocess.run(
-            [*command, *address, *map(str, files)], capture_output=True, check=False, timeout=600
+            [*command, *address, *map(str, files)], capture_output=True, check=False, timeout=3600
         )
         return sent.returncode == 0
 
