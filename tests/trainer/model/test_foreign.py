@@ -1,6 +1,6 @@
 """A network from elsewhere answers through the bundle as it does by itself, whatever its shape."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -143,7 +143,7 @@ def test_no_numbers_are_refused(images: Images) -> None:
 
 
 @pytest.fixture
-def half_precision() -> Callable[[], None]:
+def half_precision() -> Iterator[None]:
     """Layers are built in half precision, as notebooks on a GPU do, until the test ends."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_float16")
