@@ -1,9 +1,9 @@
 """Bytes to a grey image, or a refusal that says why.
 
 The content decides what a file is, never its name or a header of the request. JPEG (also the
-two-frame MPO of phones: the first frame counts), PNG, TIFF, BMP and WebP are read. Everything
-else, and everything outside the limits, is an `ImageRefused`, whatever the bytes were: no other
-exception leaves this module.
+two-frame MPO of phones: the first frame counts), PNG, TIFF, BMP, WebP and DICOM are read.
+Everything else, and everything outside the limits, is an `ImageRefused`, whatever the bytes were:
+no other exception leaves this module.
 """
 
 import io
@@ -23,6 +23,7 @@ from PIL import (
 from PIL.ImageFile import ImageFile
 
 from shared.imaging import file_types, jpeg
+from shared.imaging.dicom_headers import Flag
 from shared.imaging.grayscale import bits_per_channel, to_grey
 from shared.imaging.limits import check_size
 from shared.imaging.memory_estimate import BLOCK, decoded_bytes, has_several_scans
@@ -47,7 +48,10 @@ class OpenedImage:
         height: Stored rows.
         mode: Pillow's name of the pixel type, such as "L", "RGB", "I;16" or "CMYK".
         decoded_bytes: Estimate of the memory that `decode` adds at its peak, in bytes.
+        flags: What in the headers makes an answer less reliable; only DICOM files say so much.
     """
+
+    flags: tuple[Flag, ...] = ()
 
     def __init__(self, image: ImageFile, data: bytes, shortest_side: int) -> None:
         """Keeps what the header says; `open_image` calls this."""
@@ -145,6 +149,10 @@ def open_image(data: bytes, shortest_side: int = 448) -> OpenedImage:
         ImageRefused: The bytes are empty, of another format, of several images, cut off or
             damaged within the header, or outside the limits of size.
     """
+    if file_types.is_dicom(data):
+        from shared.imaging.dicom import open_dicom  # 50 MB and 0.5 s, for who sends such files
+
+        return open_dicom(data)
     image = _open(data)
     with refusing_damage(image.format):
         return OpenedImage(image, data, shortest_side)
@@ -173,12 +181,6 @@ def _open(data: bytes) -> ImageFile:
         raise ImageRefused(
             RefusalReason.EMPTY,
             f"The file is empty (0 bytes). Send the bytes of a chest X-ray as {ACCEPTED}.",
-        )
-    if file_types.is_dicom(data):
-        raise ImageRefused(
-            RefusalReason.DICOM,
-            f"This is a DICOM file, which is not read yet; accepted are {ACCEPTED}. "
-            "Export the image from your viewer as PNG or JPEG and send that.",
         )
     name = file_types.accepted_format(data)
     if name is None:

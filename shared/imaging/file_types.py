@@ -33,9 +33,13 @@ _OTHERS: Final = (
 _HEIF_BRANDS: Final = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"heim", b"heis")
 _AVIF_BRANDS: Final = (b"avif", b"avis")
 
-# A DICOM file without its preamble begins with group 0002 or 0008, little-endian, whose first
-# elements are the length of the group (PS3.10, section 7.1) or the character set.
-_BARE_DICOM: Final = (b"\x02\x00\x00\x00UL", b"\x08\x00\x00\x00", b"\x08\x00\x05\x00")
+# A DICOM file without its preamble begins with group 0002 or 0008, whose first elements are the
+# length of the group (PS3.10, section 7.1), the character set, or what kind of image it is.
+_BARE_DICOM: Final = (
+    b"\x02\x00\x00\x00UL",
+    *(bytes((8, 0, element, 0)) for element in (0x00, 0x05, 0x08, 0x12, 0x16, 0x18)),
+    b"\x00\x08\x00\x05CS",  # big-endian
+)
 
 
 def accepted_format(data: bytes) -> str | None:

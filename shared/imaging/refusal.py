@@ -7,7 +7,7 @@ from typing import Final
 
 from shared.imaging.rationed_file import RationUsedUp
 
-ACCEPTED: Final = "JPEG, PNG, TIFF, BMP and WebP"
+ACCEPTED: Final = "JPEG, PNG, TIFF, BMP, WebP and DICOM"
 
 
 class RefusalReason(StrEnum):
@@ -21,6 +21,7 @@ class RefusalReason(StrEnum):
     TOO_LARGE = "too_large"
     TRUNCATED = "truncated"
     CORRUPT = "corrupt"
+    NOT_A_CHEST = "not_a_chest"
 
 
 class ImageRefused(ValueError):

@@ -9,8 +9,9 @@ import pytest
 from shared.imaging.decode import decode, open_image
 from shared.imaging.refusal import ImageRefused
 from tests.shared.imaging.pictures import every_format
+from tests.shared.imaging.radiographs import every_dicom
 
-FILES = every_format()
+FILES = every_format() | every_dicom()
 COUNT = int(os.environ.get("MUTATIONS", "120"))
 """Damaged copies of each kind of file; more by MUTATIONS=2000 in the environment."""
 
@@ -66,6 +67,7 @@ def test_a_damaged_file_decodes_or_is_refused(kind: str, capfd: pytest.CaptureFi
 def test_random_bytes_behind_every_signature() -> None:
     rng = np.random.default_rng(3)
     signatures = [b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*", b"BM"]
+    signatures += [bytes(128) + b"DICM", b"\x08\0\x05\0", b"\x02\0\0\0UL"]
     signatures += [b"RIFF\x10\0\0\0WEBP", b"RIFF\xff\xff\xff\x7fWEBPVP8X", b""]
     for signature in signatures:
         for size in rng.integers(0, 600, 40):
