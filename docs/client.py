@@ -46,7 +46,7 @@ class Screener(httpx.Client):
     """One service: Screener(base_url=url, headers={"X-API-Key": key}, timeout=60). A context."""
 
     def screen(self, image: bytes, request_id: str | None = None) -> Screening:
-        """Screens one image (JPEG, PNG, TIFF, BMP or WebP). Raises Refused, httpx.HTTPError."""
+        """Screens one image: JPEG, PNG, TIFF, BMP, WebP, DICOM. Raises Refused, httpx.HTTPError."""
         headers = {"X-Request-ID": request_id} if request_id else {}
         for attempt in range(1, TRIES + 1):
             answer = self.post("/predict", files={"file": image}, headers=headers)

@@ -137,13 +137,13 @@ UNSUPPORTED_FORMAT = ProblemType(
     "unsupported-format",
     415,
     "The file's format is not accepted",
-    "Received a PDF document; accepted are JPEG, PNG, TIFF, BMP and WebP.",
+    "Received a PDF document; accepted are JPEG, PNG, TIFF, BMP, WebP and DICOM.",
 )
 DICOM = ProblemType(
     "dicom",
     415,
-    "DICOM files are not accepted",
-    "This is a DICOM file, which is not read yet. Export the image as PNG or JPEG.",
+    "This kind of DICOM file is not accepted",
+    "The DICOM file's Modality (0008,0060) is not CR or DX: it is no radiograph.",
 )
 ANIMATED = ProblemType(
     "animated-image",
@@ -229,6 +229,7 @@ _REFUSALS: Final[dict[RefusalReason, ProblemType]] = {
     RefusalReason.TOO_LARGE: IMAGE_TOO_LARGE,
     RefusalReason.TRUNCATED: TRUNCATED,
     RefusalReason.CORRUPT: CORRUPT,
+    RefusalReason.NOT_A_CHEST: NOT_A_CHEST_XRAY,
 }
 
 

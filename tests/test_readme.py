@@ -19,6 +19,7 @@ from PIL import Image
 
 from service import problems
 from service.settings import PREFIX, Settings
+from shared.imaging.dicom_headers import Flag
 from tests.conftest import QUICK_TRAINING, ROOT
 from tests.phantoms import chest_phantom, write_kaggle_folder
 
@@ -162,6 +163,12 @@ def problem_types() -> list[problems.ProblemType]:
 @pytest.mark.parametrize("kind", problem_types(), ids=lambda kind: str(kind.slug))
 def test_every_kind_of_problem_is_documented(kind: problems.ProblemType) -> None:
     assert re.search(rf"`(?:\S*:)?{re.escape(kind.slug)}`", documented())
+
+
+@pytest.mark.parametrize("flag", Flag)
+def test_every_flag_of_a_dicom_files_headers_is_documented(flag: Flag) -> None:
+    assert f"| `{flag}` |" in (ROOT / "docs" / "dicom.md").read_text(encoding="utf-8")
+    assert f"`{flag}`" in (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 
 
 def test_links_within_the_documentation_lead_somewhere() -> None:

@@ -169,6 +169,12 @@ def test_serving_loads_no_tensorflow(module: str) -> None:
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
+@pytest.mark.parametrize("module", ["service.app", "service.screening.pipeline"])
+def test_serving_loads_nothing_for_dicom_until_such_a_file_comes(module: str) -> None:
+    code = f"import sys, {module}; sys.exit(bool({{'pydicom', 'imagecodecs'}} & set(sys.modules)))"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
 def test_the_app_only_puts_parts_together() -> None:
     assert len((ROOT / "service" / "app.py").read_text(encoding="utf-8").splitlines()) < 50
 

@@ -36,13 +36,18 @@ _DAMAGED: Final = (UNSUPPORTED_FORMAT, TRUNCATED, CORRUPT)
 
 
 async def screen_upload(
-    request: Request, *, drawing: Drawing | None = None, key_field: bool = False
+    request: Request,
+    *,
+    drawing: Drawing | None = None,
+    pictured: bool = False,
+    key_field: bool = False,
 ) -> Screening:
     """Reads the image that a request brings, and screens it.
 
     Args:
         request: Multipart with the field `file`, or the image itself as the body.
         drawing: What to draw of the evidence, if anything.
+        pictured: Whether the image is to be given back as it was read.
         key_field: Whether the API key comes in the form, as the field `key` (a page without
             script); a body that is no form needs it in the header.
 
@@ -64,8 +69,8 @@ async def screen_upload(
                 body = await upload.whole(place)
                 if is_form:
                     body = _from_form(content_type, body, shared, key_field)
-                    return await _screen(request, body, drawing)
-                return await _screen_raw(request, body, drawing)
+                    return await _screen(request, body, drawing, pictured)
+                return await _screen_raw(request, body, drawing, pictured)
     except Problem as problem:
         shared.metrics.refused(problem.kind.slug)
         raise
@@ -77,6 +82,7 @@ async def screen_bytes(
     stages: dict[str, float],
     drawing: Drawing | None = None,
     hang_up: Callable[[], Awaitable[object]] | None = None,
+    pictured: bool = False,
 ) -> Screening:
     """Screens one image on a worker thread.
 
@@ -87,6 +93,7 @@ async def screen_bytes(
         drawing: What to draw of the evidence, if anything.
         hang_up: Returns when the caller has gone: work that did not start, or waits for
             memory, is dropped then.
+        pictured: Whether the image is to be given back as it was read.
 
     Raises:
         ClientGone: The caller hung up.
@@ -100,7 +107,7 @@ async def screen_bytes(
         taken["queue"] = perf_counter() - submitted
         patience = shared.settings.answer_seconds / 2 - taken["queue"]  # the rest is for the work
         memory = DecodingMemory(shared.decoded, patience, lambda: not ended.is_set())
-        return screen(shared.model(), image, memory, drawing, taken)
+        return screen(shared.model(), image, memory, drawing, taken, pictured)
 
     screening = None
     try:
@@ -112,22 +119,26 @@ async def screen_bytes(
         shared.metrics.screened(stages, screening)
 
 
-async def _screen(request: Request, image: bytes, drawing: Drawing | None) -> Screening:
+async def _screen(
+    request: Request, image: bytes, drawing: Drawing | None, pictured: bool
+) -> Screening:
     """Screens a request's only image, and notes what came of it."""
     observation = observed(request.scope)
     screening = await screen_bytes(
-        resources(request), image, observation.stages, drawing, request.receive
+        resources(request), image, observation.stages, drawing, request.receive, pictured
     )
     observation.model = screening.model.manifest.version
     return screening
 
 
-async def _screen_raw(request: Request, body: bytes, drawing: Drawing | None) -> Screening:
+async def _screen_raw(
+    request: Request, body: bytes, drawing: Drawing | None, pictured: bool
+) -> Screening:
     """Screens a body that is the image itself, whatever its Content-Type says."""
     if not body:
         raise Problem(NO_FILE, f"The request has no body. {_ADVICE}")
     try:
-        return await _screen(request, body, drawing)
+        return await _screen(request, body, drawing, pictured)
     except Problem as problem:
         damaged = problem.kind in _DAMAGED and _is_curl_data(request)
         if problem.kind is not UNSUPPORTED_FORMAT and not damaged:

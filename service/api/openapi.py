@@ -77,7 +77,14 @@ IMAGE_PROBLEMS: Final = (
 )
 """Problems of every address that takes an image."""
 
-IMAGE_TYPES: Final = ("image/jpeg", "image/png", "image/tiff", "image/bmp", "image/webp")
+IMAGE_TYPES: Final = (
+    "image/jpeg",
+    "image/png",
+    "image/tiff",
+    "image/bmp",
+    "image/webp",
+    "application/dicom",
+)
 
 
 def _header(description: str, **schema: Any) -> dict[str, Any]:
@@ -160,7 +167,7 @@ def image_body() -> dict[str, Any]:
     form = {
         "type": "object",
         "required": ["file"],
-        "properties": {"file": image | {"description": "JPEG, PNG, TIFF, BMP or WebP"}},
+        "properties": {"file": image | {"description": "JPEG, PNG, TIFF, BMP, WebP or DICOM"}},
         "additionalProperties": False,
     }
     raw = {media: {"schema": image} for media in (*IMAGE_TYPES, "application/octet-stream")}

@@ -24,12 +24,14 @@ router = APIRouter(tags=["screening"])
 async def predict(
     request: Request,
     heatmap: Annotated[bool, Query(description="also draw the heatmap")] = False,
+    picture: Annotated[bool, Query(description="also give the image back as it was read")] = False,
 ) -> Response:
     """Answers with label and probability for one chest X-ray: a second opinion, never a diagnosis.
 
-    Send it as the multipart field `file`, or as the body itself. JPEG, PNG, TIFF, BMP and WebP are
-    told by their content.
+    Send it as the multipart field `file`, or as the body itself. JPEG, PNG, TIFF, BMP, WebP and
+    DICOM are told by their content.
     """
-    screening = await screen_upload(request, drawing=Drawing.LAYER if heatmap else None)
+    drawing = Drawing.LAYER if heatmap else None
+    screening = await screen_upload(request, drawing=drawing, pictured=picture)
     answer = Answer.of(screening, observed(request.scope).request_id)
     return Response(answer.model_dump_json(), media_type="application/json")

@@ -20,6 +20,7 @@ ANSWER: Final[dict[str, Any]] = {
     "reliable": True,
     "warnings": [],
     "heatmap": None,
+    "picture": None,
     "model": {"version": "2026-11-23T060000Z-3f2a9c1d", "sha256": 16 * "3f2a"},
     "request_id": "0f3a6c1d9b2e4857",
 }
@@ -56,6 +57,17 @@ class Heatmap(_Answer):
 
     png: str = Field(
         description="the heatmap alone as PNG with transparency, base64",
+        json_schema_extra={"contentEncoding": "base64"},
+    )
+    width: int = Field(description="pixels")
+    height: int = Field(description="pixels")
+
+
+class Shown(_Answer):
+    """The image as it was read, turned upright and with its contrast: to be looked at."""
+
+    jpeg: str = Field(
+        description="JPEG in grey, up to 1024 pixels along the longer side, base64",
         json_schema_extra={"contentEncoding": "base64"},
     )
     width: int = Field(description="pixels")
@@ -99,13 +111,16 @@ class Answer(_Answer):
     )
     warnings: list[Caution]
     heatmap: Heatmap | None = Field(description="with ?heatmap=true, where the model gives one")
+    picture: Shown | None = Field(
+        description="with ?picture=true: for files that a browser cannot show"
+    )
     model: ModelReference
     request_id: str
 
     @classmethod
     def of(cls, screening: Screening, request_id: str) -> "Answer":
         """The answer that tells a screening."""
-        overlay = screening.overlay
+        overlay, picture = screening.overlay, screening.picture
         return cls(
             label=screening.label,
             probability=screening.probability,
@@ -120,6 +135,12 @@ class Answer(_Answer):
                 png=base64.b64encode(overlay.png).decode(),
                 width=overlay.width,
                 height=overlay.height,
+            ),
+            picture=picture
+            and Shown(
+                jpeg=base64.b64encode(picture.jpeg).decode(),
+                width=picture.width,
+                height=picture.height,
             ),
             model=ModelReference(
                 version=screening.model.manifest.version, sha256=screening.model.sha256

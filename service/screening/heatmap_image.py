@@ -23,6 +23,8 @@ LONGEST_SIDE: Final = 1024
 LAYER_SIDE: Final = 224
 """Pixels of a heatmap alone, along both sides: who shows it stretches it over the image."""
 
+_QUALITY: Final = 85  # of a picture's JPEG
+
 
 class Drawing(Enum):
     """What to draw of the evidence."""
@@ -42,6 +44,21 @@ class Overlay:
     """
 
     png: bytes
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image as it was read, to be looked at.
+
+    Attributes:
+        jpeg: The picture, as JPEG in grey.
+        width: Its width in pixels.
+        height: Its height in pixels.
+    """
+
+    jpeg: bytes
     width: int
     height: int
 
@@ -78,6 +95,17 @@ def draw_overlay(background: Image.Image, activation: NDArray[np.float32]) -> Ov
     png = io.BytesIO()
     picture.save(png, "PNG", compress_level=1)
     return Overlay(png.getvalue(), *background.size)
+
+
+def draw_picture(background: Image.Image) -> Picture:
+    """Draws the image alone, for who cannot show the file that it came in.
+
+    Args:
+        background: The image, in grey, as large as an overlay.
+    """
+    jpeg = io.BytesIO()
+    background.save(jpeg, "JPEG", quality=_QUALITY)
+    return Picture(jpeg.getvalue(), *background.size)
 
 
 def draw_layer(activation: NDArray[np.float32]) -> Overlay:

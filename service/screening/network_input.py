@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from time import perf_counter
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,26 @@ from service.runtime.byte_budget import ByteBudget
 from service.runtime.malloc import return_free_memory
 from service.screening.heatmap_image import draw_background, overlay_size
 from shared.imaging.decode import OpenedImage, open_image
+from shared.imaging.dicom_headers import Flag
 from shared.preprocessing import preprocess
 
 _SHORTEST_SIDE: Final = 448
 _LARGE: Final = 32 * 1024 * 1024
 """Bytes of decoding from which on giving free memory back is worth the milliseconds it takes."""
+
+
+class NetworkInput(NamedTuple):
+    """What is left of a file once its pixels are let go of.
+
+    Attributes:
+        batch: float32 of shape (1, 224, 224, 1), as `preprocess` makes it.
+        background: The image at its overlay's size, in grey; None where it is not to be shown.
+        flags: What the file's headers give reason to be wary of.
+    """
+
+    batch: NDArray[np.float32]
+    background: Image.Image | None
+    flags: tuple[Flag, ...]
 
 
 class DecodingMemory:
@@ -74,10 +89,8 @@ class DecodingMemory:
                 return_free_memory()
 
 
-def network_input(
-    data: bytes, memory: DecodingMemory, overlaid: bool = False
-) -> tuple[NDArray[np.float32], Image.Image | None]:
-    """The network's input, and the image at its overlay's size where one is to be drawn.
+def network_input(data: bytes, memory: DecodingMemory, shown: bool = False) -> NetworkInput:
+    """The network's input, and the image at its overlay's size where it is to be shown.
 
     Of the pixels themselves nothing is left when the memory for them is given back. An image that
     was decoded smaller than its overlay is decoded again.
@@ -85,10 +98,7 @@ def network_input(
     Args:
         data: The file's bytes.
         memory: What decoding may take.
-        overlaid: Whether a heatmap is to be drawn over the image.
-
-    Returns:
-        float32 of shape (1, 224, 224, 1), as `preprocess` makes it; and the image, or None.
+        shown: Whether the image is to be shown, alone or under a heatmap.
 
     Raises:
         ImageRefused: The file is no image that is accepted.
@@ -97,16 +107,16 @@ def network_input(
     """
     image = open_image(data, _SHORTEST_SIDE)
     with memory.share(image):
-        batch, size, background = _prepare(image, overlaid)
-    if overlaid and background is None:
+        batch, size, background = _prepare(image, shown)
+    if shown and background is None:
         image = open_image(data, min(size))
         with memory.share(image):
             background = draw_background(image.decode(), size)
-    return batch, background
+    return NetworkInput(batch, background, image.flags)
 
 
 def _prepare(
-    image: OpenedImage, overlaid: bool
+    image: OpenedImage, shown: bool
 ) -> tuple[NDArray[np.float32], tuple[int, int], Image.Image | None]:
     """The network's input, the overlay's size, and the image at that if it has the pixels."""
     grey = image.decode()
@@ -115,4 +125,4 @@ def _prepare(
         width, height = height, width
     size = overlay_size(width, height)
     enough = grey.shape[1] >= size[0] and grey.shape[0] >= size[1]
-    return preprocess(grey), size, draw_background(grey, size) if overlaid and enough else None
+    return preprocess(grey), size, draw_background(grey, size) if shown and enough else None

@@ -6,29 +6,31 @@ Every door of the service leads here: `POST /predict`, the page, the command lin
 from collections.abc import MutableMapping
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Final
 
 import numpy as np
 
 from service.inference.loaded_model import ServedModel
 from service.problems import NOT_A_CHEST_XRAY, Problem, refused
-from service.screening.heatmap_image import Drawing, Overlay, draw_layer, draw_overlay
+from service.screening.cautions import (
+    UNFAMILIAR,
+    UNKNOWN_FAMILIARITY,
+    Caution,
+    is_reliable,
+    of_headers,
+)
+from service.screening.heatmap_image import (
+    Drawing,
+    Overlay,
+    Picture,
+    draw_layer,
+    draw_overlay,
+    draw_picture,
+)
 from service.screening.network_input import DecodingMemory, network_input
 from shared.imaging.refusal import ImageRefused
 from shared.interpretation import DIGITS, Interpretation
 from shared.labels import BACTERIAL, NORMAL, PNEUMONIA, VIRAL
 from shared.network import NetworkInvalid, Outputs
-
-UNFAMILIAR: Final = (
-    "unfamiliar_image",
-    "The image is unlike the X-rays that the model knows: do not rely on the answer. Have a person "
-    "look at it.",
-)
-UNKNOWN_FAMILIARITY: Final = (
-    "unknown_familiarity",
-    "The model cannot tell whether it knows images like this one: compare its age, position and "
-    "machine with those that the model learned from.",
-)
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,10 @@ class Screening:
         causes: BACTERIAL and VIRAL, summing to `probability`; None where the model does not tell.
         needs_review: Whether the answer is uncertain, or not reliable.
         reliable: False where the image is unlike those that the model knows, such as an adult's.
-        warnings: Pairs of a stable code and a sentence.
+        warnings: What to be wary of.
         overlay: The heatmap, alone or over the image; None where none was asked for, or the
             model gives none.
+        picture: The image as it was read; None where it was not asked for.
         model: What computed it.
     """
 
@@ -52,8 +55,9 @@ class Screening:
     causes: dict[str, float] | None
     needs_review: bool
     reliable: bool
-    warnings: tuple[tuple[str, str], ...]
+    warnings: tuple[Caution, ...]
     overlay: Overlay | None
+    picture: Picture | None
     model: ServedModel
 
     @property
@@ -73,6 +77,7 @@ def screen(
     memory: DecodingMemory,
     drawing: Drawing | None = None,
     stages: MutableMapping[str, float] | None = None,
+    pictured: bool = False,
 ) -> Screening:
     """Screens one image. Blocks; safe to call from several threads at once.
 
@@ -82,6 +87,7 @@ def screen(
         memory: What decoding may take.
         drawing: What to draw of the evidence, if anything.
         stages: Receives the seconds that `decode` and `infer` took.
+        pictured: Whether the image is to be given back as it was read.
 
     Raises:
         CancelledError: Nobody waits for the answer any more.
@@ -93,7 +99,8 @@ def screen(
     start = perf_counter()
     drawing = drawing if model.manifest.heatmap else None
     try:
-        batch, background = network_input(data, memory, drawing is Drawing.OVERLAY)
+        shown = pictured or drawing is Drawing.OVERLAY
+        batch, background, flags = network_input(data, memory, shown)
     except ImageRefused as refusal:
         raise refused(refusal) from None
     finally:
@@ -105,12 +112,21 @@ def screen(
     if drawing and outputs.activation_map is not None:
         activation = outputs.activation_map[0, ..., 0]
         drawn = (
-            draw_layer(activation) if background is None else draw_overlay(background, activation)
+            draw_overlay(background, activation)
+            if drawing is Drawing.OVERLAY and background is not None
+            else draw_layer(activation)
         )
-    return _interpret(model, outputs, drawn)
+    picture = draw_picture(background) if pictured and background is not None else None
+    return _interpret(model, outputs, of_headers(flags), drawn, picture)
 
 
-def _interpret(model: ServedModel, outputs: Outputs, overlay: Overlay | None) -> Screening:
+def _interpret(
+    model: ServedModel,
+    outputs: Outputs,
+    cautions: tuple[Caution, ...],
+    overlay: Overlay | None,
+    picture: Picture | None,
+) -> Screening:
     """Turns one image's outputs into an answer, by what the model's manifest says of them."""
     if not np.isfinite(outputs.logits).all():
         raise NetworkInvalid("the network answered with numbers that are not finite")
@@ -121,11 +137,11 @@ def _interpret(model: ServedModel, outputs: Outputs, overlay: Overlay | None) ->
             "The picture does not look like a frontal chest X-ray. If it is one, send it upright, "
             "cropped to the film and without a frame; otherwise send a chest X-ray.",
         )
-    reliable, warnings = True, model.caveats
     if answers.unfamiliar is None:
-        warnings = (*warnings, UNKNOWN_FAMILIARITY)
+        cautions = (UNKNOWN_FAMILIARITY, *cautions)
     elif answers.unfamiliar[0]:
-        reliable, warnings = False, (*warnings, UNFAMILIAR)
+        cautions = (UNFAMILIAR, *cautions)
+    reliable = is_reliable(cautions)
     causes = None
     if answers.bacterial is not None and answers.viral is not None:
         causes = {BACTERIAL: float(answers.bacterial[0]), VIRAL: float(answers.viral[0])}
@@ -135,7 +151,8 @@ def _interpret(model: ServedModel, outputs: Outputs, overlay: Overlay | None) ->
         causes=causes,
         needs_review=not reliable or bool(answers.uncertain[0]),
         reliable=reliable,
-        warnings=warnings,
+        warnings=(*model.caveats, *cautions),
         overlay=overlay,
+        picture=picture,
         model=model,
     )

@@ -19,9 +19,11 @@ from service.problems import PROBLEMS
 from service.runtime.byte_budget import ByteBudget
 from service.runtime.upload_memory import UploadMemory
 from service.runtime.worker_pool import Capacity
-from service.screening.pipeline import UNFAMILIAR, Screening
+from service.screening.cautions import UNFAMILIAR
+from service.screening.pipeline import Screening
 from service.telemetry.request_record import Observation
 from shared.bundle.manifest import Manifest
+from shared.imaging.dicom_headers import Flag
 from shared.labels import LABELS, PNEUMONIA
 
 SCREENING_STAGES: Final = {"queue", "decode", "infer"}
@@ -79,7 +81,7 @@ class Metrics:
             registry=self._registry,
         )
         # From the start: a rate needs a first value.
-        for flag in (NEEDS_REVIEW, UNFAMILIAR[0]):
+        for flag in (NEEDS_REVIEW, UNFAMILIAR[0], *Flag):
             self._flags.labels(flag)
         for label in LABELS:
             self._screenings.labels(label)

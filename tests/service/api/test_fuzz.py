@@ -12,10 +12,12 @@ from collections.abc import Iterator
 import httpx
 import numpy as np
 from PIL import Image
+from pydicom.uid import JPEGBaseline8Bit
 
 from service.api.schemas import ProblemAnswer
 from tests.phantoms import chest_phantom
 from tests.service.tiny_bundle import encode
+from tests.shared.imaging.radiographs import LOSSLESS, LOSSY, radiograph
 
 IMAGES = int(os.environ.get("FUZZ_IMAGES", "300"))
 SEED = int(os.environ.get("FUZZ_SEED", random.SystemRandom().randrange(10**6)))
@@ -47,6 +49,12 @@ def seeds() -> list[bytes]:
         encode(colour, "BMP"),
         encode(colour, "WEBP"),
         encode(alpha, "WEBP", lossless=True),
+        *(
+            radiograph(deep, 12, syntax)
+            for syntax in (*LOSSLESS, *LOSSY)
+            if syntax != JPEGBaseline8Bit
+        ),
+        radiograph(grey, 8, JPEGBaseline8Bit, PhotometricInterpretation="MONOCHROME1"),
     ]
 
 
