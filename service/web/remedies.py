@@ -16,7 +16,7 @@ REMEDIES: Final[Mapping[str, str]] = {
     "image-too-large": "smaller",
     "image-too-costly": "smaller",
     "unsupported-format": "export",
-    "dicom": "export",
+    "dicom": "dicom",
     "animated-image": "animated-image",
     "truncated-image": "damaged",
     "corrupt-image": "damaged",

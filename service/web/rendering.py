@@ -11,7 +11,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from service.problems import Problem
-from service.screening.pipeline import UNFAMILIAR, Screening
+from service.screening.cautions import UNFAMILIAR
+from service.screening.pipeline import Screening
 from service.web.assets import WEB, Asset, asset, build, static_files
 from service.web.languages import Language, isolated, languages
 from service.web.remedies import OTHER, REMEDIES

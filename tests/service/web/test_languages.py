@@ -10,6 +10,7 @@ from service.problems import PROBLEMS
 from service.web.assets import WEB
 from service.web.languages import FALLBACK, Language, choose, languages
 from service.web.remedies import OTHER, REMEDIES
+from shared.imaging.dicom_headers import Flag
 
 ENGLISH = languages()[FALLBACK].words
 SOURCES = [*WEB.glob("*.html"), *WEB.glob("*.py"), *(WEB / "static").rglob("*.js")]
@@ -30,7 +31,7 @@ BUILT = {
         "specificity",
         "specificity_means",
     },
-    "warning": {"unfamiliar_image", "uncalibrated_model", "other", "unknown_familiarity"},
+    "warning": {"unfamiliar_image", "uncalibrated_model", "other", "unknown_familiarity", *Flag},
     "meta": {"name", "dir", "digits", "percent"},
 }
 """Keys that the page puts together while it runs, by the part before their dot."""

@@ -78,6 +78,7 @@ export class Queue {
       const reply = await upload(item.file, { key: this.#key, onSent, signal });
       if (signal.aborted) return;
       if (reply.status === 200 && reply.body) {
+        if (reply.body.picture) this.#session.picture(item, reply.body.picture);
         return set({ status: "done", answer: reply.body, problem: null, time: new Date() });
       }
       const problem = problemOf(reply);

@@ -8,7 +8,7 @@
  * @property {number} id
  * @property {string} name       the file's name, shown in this page only
  * @property {File|Blob} file    what is sent
- * @property {string} url        an object URL of it
+ * @property {string} url        an object URL of it; a data URL of the picture that the service made of it
  * @property {string} status
  * @property {number} sent       share of the upload that has left, in [0, 1]
  * @property {number} wait       seconds until the next try
@@ -61,6 +61,13 @@ export class Session extends EventTarget {
   replace(item, file) {
     URL.revokeObjectURL(item.url);
     this.update(item, { file, url: URL.createObjectURL(file) });
+    if (item === this.current) this.#announce("select", item);
+  }
+
+  /** Shows a picture (JPEG, base64) instead of the file itself. */
+  picture(item, { jpeg }) {
+    URL.revokeObjectURL(item.url);
+    this.update(item, { url: `data:image/jpeg;base64,${jpeg}` });
     if (item === this.current) this.#announce("select", item);
   }
 

@@ -2,6 +2,9 @@
 
 const SILENCE_MS = 60_000;
 
+/** What every browser shows; of other files, such as DICOM and TIFF, the service gives a picture back. */
+const SHOWABLE = /^image\/(jpeg|png|webp|bmp)$/;
+
 /**
  * @typedef {object} Reply
  * @property {number} status      HTTP status; 0 where the service could not be reached
@@ -40,7 +43,7 @@ export function upload(file, { key, onSent, signal }) {
       resolve({ status: request.status, body: parsed(request.responseText), retryAfter });
     });
     signal.addEventListener("abort", () => request.abort());
-    request.open("POST", "predict?heatmap=true");
+    request.open("POST", `predict?heatmap=true&picture=${!SHOWABLE.test(file.type)}`);
     request.setRequestHeader("Content-Type", file.type || "application/octet-stream");
     try {
       if (key) request.setRequestHeader("X-API-Key", key);
