@@ -3,8 +3,8 @@
     python -m benchmarks.gateway
     python -m benchmarks.gateway --images 2000 --rounds 1
 
-The same DICOM files go to the service by HTTP alone, and through gateway, service and archive, in turns, all
-on this machine. Real X-rays where there are some (XRAY_DATA, else ../shared/data), else phantoms.
+The same DICOM files go to the service by HTTP alone, and through gateway, service and archive, in turns,
+all on this machine. Real X-rays where there are some (XRAY_DATA, else ../shared/data), else phantoms.
 """
 
 import argparse
@@ -92,7 +92,7 @@ def asked(url: str, files: Sequence[Path]) -> float:
 
 
 def through_the_gateway(place: Hospital, folder: Path, images: int) -> float:
-    """Sends the files with storescu, over one association; images a second until all are delivered."""
+    """Sends the files with storescu, over one association; images a second until delivered."""
     before = place.metric("gateway_delivered_total")
     begun = time.perf_counter()
     if not place.send("+sd", folder):
@@ -134,7 +134,7 @@ def samples() -> list[Path]:
 
 
 def served_models(folder: Path, real: bool) -> Path | None:
-    """A models folder with the bundle that ships; None, for a tiny one, where X-rays are phantoms."""
+    """A models folder with the bundle that ships; None, for a tiny one, for phantoms."""
     if not real:
         return None
     bundle = ROOT / "models" / "default"
