@@ -3,8 +3,9 @@
     python -m benchmarks.gateway
     python -m benchmarks.gateway --images 2000 --rounds 1
 
-The same DICOM files go to the service by HTTP alone, and through gateway, service and archive, in turns,
-all on this machine. Real X-rays where there are some (XRAY_DATA, else ../shared/data), else phantoms.
+The same DICOM files go to the service by HTTP alone, and through gateway, service and archive, in
+turns, all on this machine. Real X-rays where there are some (XRAY_DATA, else ../shared/data), else
+phantoms.
 """
 
 import argparse

@@ -19,7 +19,7 @@ from PIL import Image
 
 from service import problems
 from service.settings import PREFIX, Settings
-from shared.imaging.dicom_headers import Flag
+from shared.imaging.dicom.headers import Flag
 from tests.conftest import QUICK_TRAINING, ROOT
 from tests.phantoms import chest_phantom, write_kaggle_folder
 

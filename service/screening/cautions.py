@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from shared.imaging.dicom_headers import OLDEST, YOUNGEST, Flag
+from shared.imaging.dicom.headers import OLDEST, YOUNGEST, Flag
 
 Caution = tuple[str, str]
 

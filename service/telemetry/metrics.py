@@ -23,7 +23,7 @@ from service.screening.cautions import UNFAMILIAR
 from service.screening.pipeline import Screening
 from service.telemetry.request_record import Observation
 from shared.bundle.manifest import Manifest
-from shared.imaging.dicom_headers import Flag
+from shared.imaging.dicom.headers import Flag
 from shared.labels import LABELS, PNEUMONIA
 
 SCREENING_STAGES: Final = {"queue", "decode", "infer"}

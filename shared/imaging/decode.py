@@ -23,11 +23,11 @@ from PIL import (
 from PIL.ImageFile import ImageFile
 
 from shared.imaging import file_types, jpeg
-from shared.imaging.dicom_headers import Flag
 from shared.imaging.grayscale import bits_per_channel, to_grey
 from shared.imaging.limits import check_size
 from shared.imaging.memory_estimate import BLOCK, decoded_bytes, has_several_scans
 from shared.imaging.metadata import MAX_METADATA, check_metadata
+from shared.imaging.opened_image import OpenedImage
 from shared.imaging.rationed_file import RationedFile
 from shared.imaging.refusal import (
     ACCEPTED,
@@ -39,19 +39,8 @@ from shared.imaging.refusal import (
 from shared.imaging.tiff import TiffFile, check_pieces, holds_several
 
 
-class OpenedImage:
-    """An accepted image of which only the header was read.
-
-    Attributes:
-        format: "JPEG", "PNG", "TIFF", "BMP" or "WEBP".
-        width: Pixels of a stored row, before the EXIF orientation is applied.
-        height: Stored rows.
-        mode: Pillow's name of the pixel type, such as "L", "RGB", "I;16" or "CMYK".
-        decoded_bytes: Estimate of the memory that `decode` adds at its peak, in bytes.
-        flags: What in the headers makes an answer less reliable; only DICOM files say so much.
-    """
-
-    flags: tuple[Flag, ...] = ()
+class PillowImage(OpenedImage):
+    """An image that Pillow decodes; its `mode` is Pillow's name of the pixel type."""
 
     def __init__(self, image: ImageFile, data: bytes, shortest_side: int) -> None:
         """Keeps what the header says; `open_image` calls this."""
@@ -150,12 +139,14 @@ def open_image(data: bytes, shortest_side: int = 448) -> OpenedImage:
             damaged within the header, or outside the limits of size.
     """
     if file_types.is_dicom(data):
-        from shared.imaging.dicom import open_dicom  # 50 MB and 0.5 s, for who sends such files
+        from shared.imaging.dicom.image import (
+            open_dicom,  # 50 MB and 0.5 s, for who sends such files
+        )
 
         return open_dicom(data)
     image = _open(data)
     with refusing_damage(image.format):
-        return OpenedImage(image, data, shortest_side)
+        return PillowImage(image, data, shortest_side)
 
 
 def decode(data: bytes, shortest_side: int = 448) -> NDArray[np.uint8]:

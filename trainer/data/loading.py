@@ -6,6 +6,7 @@ import os
 import zipfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +76,7 @@ def _limited(names: list[tuple[str, int]], limit: int | None) -> list[tuple[str,
 
 
 def decoding_version(room: Path = Path(imaging.__file__).parent) -> str:
-    """What tells two ways to decode apart: the source of all of it, and the version of Pillow.
+    """What tells two ways to decode apart: the source of all of it, and its libraries' versions.
 
     Args:
         room: The folder of all modules that decide what is refused and how pixels come out.
@@ -83,8 +84,9 @@ def decoding_version(room: Path = Path(imaging.__file__).parent) -> str:
     Returns:
         A SHA-256 digest in hexadecimal; the same as long as none of them changes.
     """
-    digest = hashlib.sha256(PIL.__version__.encode())
-    for source in (*sorted(room.glob("*.py")), Path(preprocessing.__file__)):
+    libraries = [PIL.__version__, metadata.version("pydicom"), metadata.version("imagecodecs")]
+    digest = hashlib.sha256(" ".join(libraries).encode())
+    for source in (*sorted(room.rglob("*.py")), Path(preprocessing.__file__)):
         digest.update(source.read_bytes())
     return digest.hexdigest()
 

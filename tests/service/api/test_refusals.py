@@ -15,7 +15,7 @@ from PIL import Image
 
 from service.api.schemas import ProblemAnswer
 from service.problems import PROBLEMS, TYPE_PREFIX
-from shared.imaging.decode import OpenedImage
+from shared.imaging.decode import PillowImage
 from tests.service.conftest import Start
 from tests.service.tiny_bundle import (
     NORMAL_LIKE,
@@ -223,14 +223,14 @@ def test_an_image_that_gets_no_memory_in_time_is_turned_away(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     free, begun = threading.Event(), threading.Event()
-    decode = OpenedImage.decode
+    decode = PillowImage.decode
 
-    def decode_slowly(image: OpenedImage) -> NDArray[np.uint8]:
+    def decode_slowly(image: PillowImage) -> NDArray[np.uint8]:
         begun.set()
         free.wait(60)
         return decode(image)
 
-    monkeypatch.setattr(OpenedImage, "decode", decode_slowly)
+    monkeypatch.setattr(PillowImage, "decode", decode_slowly)
     client = start(decoded_budget=1024 * 1024, answer_seconds=2)
     first = threading.Thread(target=lambda: client.post("/predict", content=NORMAL_LIKE))
     first.start()

@@ -17,7 +17,7 @@ from service.api import image_upload
 from service.http import protocol, server, upload
 from service.http.middleware import HEADERS_LIMIT, SECURITY_HEADERS, Edge
 from service.screening.network_input import DecodingMemory
-from shared.imaging.decode import OpenedImage
+from shared.imaging.opened_image import OpenedImage
 from tests.service.conftest import Start, logged, wait_until
 from tests.service.http.connections import (
     HEAD,

@@ -11,7 +11,7 @@ from service.problems import IMAGE_TOO_COSTLY, OVERLOADED, Problem
 from service.runtime.byte_budget import ByteBudget
 from service.screening.network_input import DecodingMemory, network_input
 from service.settings import Settings
-from shared.imaging.decode import OpenedImage, open_image
+from shared.imaging.decode import PillowImage, open_image
 from shared.imaging.memory_estimate import BLOCK
 from shared.imaging.refusal import ImageRefused
 from tests.service.tiny_bundle import NORMAL_LIKE, PNEUMONIA_LIKE, encode, tilted
@@ -37,9 +37,9 @@ def test_pixels_are_held_within_the_budget_and_let_go_of(
     pixels: list[weakref.ref[NDArray[np.uint8]]] = []
     held: list[bool] = []
     kept: list[bool] = []
-    decode = OpenedImage.decode
+    decode = PillowImage.decode
 
-    def watched(image: OpenedImage) -> NDArray[np.uint8]:
+    def watched(image: PillowImage) -> NDArray[np.uint8]:
         held.append(budget.taken >= image.decoded_bytes)
         grey = decode(image)
         pixels.append(weakref.ref(grey))
@@ -50,7 +50,7 @@ def test_pixels_are_held_within_the_budget_and_let_go_of(
             kept.extend(grey() is not None for grey in pixels)
             super().give_back(amount)
 
-    monkeypatch.setattr(OpenedImage, "decode", watched)
+    monkeypatch.setattr(PillowImage, "decode", watched)
     budget = Watched(2**26)
     large = encode(tilted(90, 120, (1800, 2400)), "JPEG")
     network_input(large if decodings == 2 else NORMAL_LIKE, DecodingMemory(budget), overlaid)
@@ -91,7 +91,7 @@ def test_memory_is_not_waited_for_for_ever() -> None:
 
 
 def test_what_nobody_waits_for_any_more_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(OpenedImage, "decode")
+    monkeypatch.delattr(PillowImage, "decode")
     budget = ByteBudget(2**26)
     with pytest.raises(CancelledError):
         network_input(PNEUMONIA_LIKE, DecodingMemory(budget, wanted=lambda: False))

@@ -10,7 +10,7 @@ from service.problems import PROBLEMS
 from service.web.assets import WEB
 from service.web.languages import FALLBACK, Language, choose, languages
 from service.web.remedies import OTHER, REMEDIES
-from shared.imaging.dicom_headers import Flag
+from shared.imaging.dicom.headers import Flag
 
 ENGLISH = languages()[FALLBACK].words
 SOURCES = [*WEB.glob("*.html"), *WEB.glob("*.py"), *(WEB / "static").rglob("*.js")]

@@ -326,7 +326,7 @@ def test_the_version_of_decoding_changes_with_each_of_its_modules(
 ) -> None:
     room = tmp_path / "imaging"
     shutil.copytree(Path(imaging.__file__).parent, room)
-    modules = sorted(room.glob("*.py"))
+    modules = sorted(room.rglob("*.py"))
     seen = {loading.decoding_version(), loading.decoding_version(room)}
     assert len(seen) == 1
     for module in modules:

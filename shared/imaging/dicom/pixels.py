@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.pixels.processing import apply_modality_lut, apply_voi, apply_windowing
 
-from shared.imaging.dicom_headers import number, text, unsupported
+from shared.imaging.dicom.headers import number, text, unsupported
 
 PIXEL_KEYWORDS: Final = (
     "SamplesPerPixel",

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import uid
 
-from shared.imaging.jpeg_2000 import check_codestream
+from shared.imaging.dicom.jpeg_2000 import check_codestream
 from shared.imaging.rationed_file import RationUsedUp
 
 # Start of frame (ITU-T T.81, table B.1; T.87, C.1.1) by transfer syntax. Others, such as

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from pydicom import config, uid
 from pydicom.encaps import get_frame
 
-from shared.imaging.decode import OpenedImage
-from shared.imaging.dicom_codecs import COMPRESSED, MOST_EXPANDED, WORK, decompress
-from shared.imaging.dicom_file import inflate, read_headers
-from shared.imaging.dicom_headers import flags, number, refuse_other_objects, unsupported
-from shared.imaging.dicom_pixels import refuse_other_pixels, to_grey
+from shared.imaging.dicom.codecs import COMPRESSED, MOST_EXPANDED, WORK, decompress
+from shared.imaging.dicom.file import inflate, read_headers
+from shared.imaging.dicom.headers import flags, number, refuse_other_objects, unsupported
+from shared.imaging.dicom.pixels import refuse_other_pixels, to_grey
 from shared.imaging.limits import check_size
+from shared.imaging.opened_image import OpenedImage
 from shared.imaging.rationed_file import RationUsedUp
 from shared.imaging.refusal import ImageRefused, RefusalReason, refusing_damage
 

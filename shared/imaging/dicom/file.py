@@ -15,8 +15,8 @@ from pydicom.filereader import read_dataset, read_partial
 from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
-from shared.imaging.dicom_headers import HEADER_KEYWORDS
-from shared.imaging.dicom_pixels import PIXEL_KEYWORDS
+from shared.imaging.dicom.headers import HEADER_KEYWORDS
+from shared.imaging.dicom.pixels import PIXEL_KEYWORDS
 from shared.imaging.metadata import MAX_METADATA
 from shared.imaging.rationed_file import RationedFile, RationUsedUp
 
