@@ -139,6 +139,12 @@ UNSUPPORTED_FORMAT = ProblemType(
     "The file's format is not accepted",
     "Received a PDF document; accepted are JPEG, PNG, TIFF, BMP, WebP and DICOM.",
 )
+ENCODED_UPLOAD = ProblemType(
+    "encoded-upload",
+    415,
+    "The upload has a content coding",
+    "The upload comes with Content-Encoding: gzip; accepted is none.",
+)
 DICOM = ProblemType(
     "dicom",
     415,

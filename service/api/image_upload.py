@@ -9,10 +9,11 @@ from starlette.requests import Request
 
 from service.auth import HEADER
 from service.dependencies import Resources, resources
-from service.http.multipart import FormReader, Part
+from service.http.multipart import Part, boundary_of, read_form
 from service.http.upload import Upload
 from service.problems import (
     CORRUPT,
+    ENCODED_UPLOAD,
     NO_FILE,
     SEVERAL_FILES,
     TRUNCATED,
@@ -62,18 +63,35 @@ async def screen_upload(
         shared.keys.check(request.headers.get(HEADER))
     try:
         shared.model()
+        _check_coding(request)
+        boundary = boundary_of(content_type) if is_form else None
+        limit = shared.settings.body_limit + (FORM_OVERHEAD if is_form else 0)
+        patience = shared.settings.answer_seconds / 2
         async with shared.capacity.place() as place:
-            limit = shared.settings.body_limit + (FORM_OVERHEAD if is_form else 0)
-            patience = shared.settings.answer_seconds / 2
             with Upload(request, limit, shared.uploads, patience) as upload:
                 body = await upload.whole(place)
-                if is_form:
-                    body = _from_form(content_type, body, shared, key_field)
-                    return await _screen(request, body, drawing, pictured)
-                return await _screen_raw(request, body, drawing, pictured)
+                if boundary is None:
+                    return await _screen_raw(request, body, drawing, pictured)
+                body = _from_form(body, boundary, shared, key_field)
+                return await _screen(request, body, drawing, pictured)
     except Problem as problem:
         shared.metrics.refused(problem.kind.slug)
         raise
+
+
+def _check_coding(request: Request) -> None:
+    """Refuses what was compressed for the journey (RFC 9110, section 15.5.16), before it is read.
+
+    Images are compressed by themselves, and what unpacks to gigabytes need not be guarded against.
+    """
+    coding = request.headers.get("content-encoding", "").strip()
+    if coding.lower() not in ("", "identity"):
+        raise Problem(
+            ENCODED_UPLOAD,
+            f"The upload comes with Content-Encoding: {coding[:40]}; accepted is none. Send the "
+            "image as it is, and switch off the compression of requests in your client.",
+            {"Accept-Encoding": "identity"},
+        )
 
 
 async def screen_bytes(
@@ -152,11 +170,9 @@ def _is_curl_data(request: Request) -> bool:
     return request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
 
 
-def _from_form(content_type: str, body: bytes, shared: Resources, key_field: bool) -> bytes:
+def _from_form(body: bytes, boundary: bytes, shared: Resources, key_field: bool) -> bytes:
     """The content of the field `file`, checked to be the only one."""
-    form = FormReader(content_type, shared.settings.body_limit)
-    parts = form.feed(body)
-    form.finish()
+    parts = read_form(body, boundary)
     if key_field:
         shared.keys.check(_value(parts, KEY_FIELD))
         parts = [part for part in parts if part.name != KEY_FIELD]
@@ -167,7 +183,7 @@ def _from_form(content_type: str, body: bytes, shared: Resources, key_field: boo
                 f"The form has a field {part.name[:40]!r}; accepted is one field, `{FIELD}`. "
                 f"{_ADVICE}",
             )
-    files = [part for part in parts if part.size or part.has_name or not part.is_file]
+    files = [part for part in parts if part.content or part.has_name or not part.is_file]
     if not files:
         raise Problem(NO_FILE, f"The form has no file in its field `{FIELD}`. {_ADVICE}")
     if len(files) > 1:
@@ -176,22 +192,14 @@ def _from_form(content_type: str, body: bytes, shared: Resources, key_field: boo
             f"The form has {len(files)} files; accepted is one. Send each in a request of its "
             "own: several at once, over connections that are kept.",
         )
-    return within_limit(files[0], shared.settings.body_limit)
-
-
-def within_limit(part: Part, limit: int) -> bytes:
-    """A part's content.
-
-    Raises:
-        Problem: `upload-too-large`.
-    """
-    if part.size > limit:
+    image, most = files[0].content, shared.settings.body_limit
+    if len(image) > most:
         raise Problem(
             UPLOAD_TOO_LARGE,
-            f"The file has {part.size / 1e6:.1f} MB; accepted are {limit / 1e6:.1f} MB. Export "
+            f"The file has {len(image) / 1e6:.1f} MB; accepted are {most / 1e6:.1f} MB. Export "
             "the image as JPEG, or smaller: about 2000 pixels wide is plenty.",
         )
-    return part.content
+    return image
 
 
 def _value(parts: list[Part], name: str) -> str | None:

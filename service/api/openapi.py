@@ -12,6 +12,7 @@ from service.problems import (
     CORRUPT,
     DICOM,
     EMPTY_FILE,
+    ENCODED_UPLOAD,
     HEADERS_TOO_LARGE,
     IMAGE_TOO_COSTLY,
     IMAGE_TOO_LARGE,
@@ -66,6 +67,7 @@ IMAGE_PROBLEMS: Final = (
     IMAGE_TOO_LARGE,
     IMAGE_TOO_COSTLY,
     UNSUPPORTED_FORMAT,
+    ENCODED_UPLOAD,
     DICOM,
     ANIMATED,
     TRUNCATED,
@@ -103,7 +105,7 @@ _HEADERS: Final = {
         "seconds to wait before the same is sent again", type="integer", minimum=0
     ),
 }
-_WITH_STATUS: Final = {"401": {"WWW-Authenticate"}, "503": {"Retry-After"}}
+_WITH_STATUS: Final[dict[str, set[str]]] = {"401": {"WWW-Authenticate"}, "503": {"Retry-After"}}
 _OFFERED_ID: Final = {
     "name": "X-Request-ID",
     "in": "header",

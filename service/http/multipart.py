@@ -1,19 +1,30 @@
-"""Reads `multipart/form-data` (RFC 7578) from chunks, in memory: nothing is spooled to disk."""
+"""Reads `multipart/form-data` (RFC 7578) from a body that is in memory: nothing is spooled to disk.
 
+The whole body is there already, so that finding its parts is a search for the boundary; the headers
+of a part are read by the standard library, folded ones included.
+"""
+
+import re
 from dataclasses import dataclass
-from io import BytesIO
+from email.message import Message
+from email.parser import HeaderParser
+from email.utils import collapse_rfc2231_value
 from typing import Final
-
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
 
 from service.problems import MALFORMED_UPLOAD, Problem
 
 _WHAT_TO_DO: Final = "Send the image as the field `file`, for example: curl -F file=@image.jpeg URL"
-_HEADERS_A_PART: Final = 16
+_MOST_PARTS: Final = 16
+"""How many parts to accept: a small body can hold very many empty ones."""
+_MOST_HEAD: Final = 8192
+"""Bytes of a part's headers."""
+
+# RFC 2046, section 5.1.1; many clients use other characters, too.
+_BOUNDARY: Final = re.compile(r"[^\r\n]{1,200}")
+_END_OF_LINE: Final = re.compile(rb"[ \t]*\r\n")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Part:
     """One part of a form.
 
@@ -22,159 +33,82 @@ class Part:
         is_file: Whether it came with a file name. The name itself is not kept: it may name a
             patient.
         has_name: Whether that file name is more than an empty string.
-        content: Its bytes; emptied where there are more than the limit.
-        size: How many bytes there were.
+        content: Its bytes.
     """
 
-    name: str = ""
-    is_file: bool = False
-    has_name: bool = False
-    content: bytes = b""
-    size: int = 0
+    name: str
+    is_file: bool
+    has_name: bool
+    content: bytes
 
 
-class FormReader:
-    """Takes a form's chunks, gives its parts as each one ends."""
+def boundary_of(content_type: str) -> bytes:
+    """What stands between the parts of a form, as its `Content-Type` says.
 
-    def __init__(self, content_type: str, part_limit: int, most_parts: int = 16) -> None:
-        """Prepares to read.
+    Raises:
+        Problem: `malformed-upload`; there is none that is usable.
+    """
+    boundary = _parameter(_headers(f"Content-Type: {content_type}"), "boundary", "content-type")
+    if boundary is None or not _BOUNDARY.fullmatch(boundary):
+        raise Problem(
+            MALFORMED_UPLOAD,
+            "The Content-Type is multipart/form-data without a boundary of 1 to 200 characters. "
+            f"Let the client library set that header. {_WHAT_TO_DO}",
+        )
+    return boundary.encode("utf-8", "replace")
 
-        Args:
-            content_type: The request's `Content-Type`, with the boundary.
-            part_limit: Bytes of a part to keep; a longer one is measured and its content dropped.
-            most_parts: How many parts to accept: a small body can hold very many empty ones.
 
-        Raises:
-            Problem: `malformed-upload`; there is no usable boundary.
-        """
-        boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
-        if not boundary:
-            raise Problem(
-                MALFORMED_UPLOAD,
-                "The Content-Type is multipart/form-data without a boundary. Let the client "
-                f"library set that header. {_WHAT_TO_DO}",
-            )
-        self._delimiter = b"\r\n--" + boundary  # may not stand in a part (RFC 2046, 5.1.1)
-        self._delimiters = 0
-        self._most = most_parts
-        self._parts = parts = _Parts(part_limit, most_parts)
-        try:
-            self._parser = MultipartParser(
-                boundary,
-                {
-                    "on_part_begin": parts.begin,
-                    "on_header_begin": parts.begin_header,
-                    "on_header_field": parts.extend_name,
-                    "on_header_value": parts.extend_value,
-                    "on_header_end": parts.end_header,
-                    "on_part_data": parts.extend,
-                    "on_part_end": parts.end,
-                    "on_end": parts.end_all,
-                },
-                max_header_count=_HEADERS_A_PART,
-            )
-        except FormParserError as error:
-            raise _malformed(error) from None
+def read_form(body: bytes, boundary: bytes) -> list[Part]:
+    """The parts of a form. What stands before its first boundary and after its last is left out.
 
-    @property
-    def kept(self) -> int:
-        """Bytes in memory of the part that did not end yet."""
-        return self._parts.kept
-
-    def feed(self, chunk: bytes) -> list[Part]:
-        """Reads one more chunk.
-
-        Returns:
-            The parts that ended in it.
-
-        Raises:
-            Problem: `malformed-upload`.
-        """
-        self._delimiters += chunk.count(self._delimiter)
-        if self._delimiters > 2 * self._most:  # each costs the parser far more than other bytes
-            raise _malformed("its boundary stands in its content")
-        try:
-            self._parser.write(chunk)
-        except FormParserError as error:
-            raise _malformed(error) from None
-        return self._parts.take()
-
-    def finish(self) -> None:
-        """Says that there are no more chunks.
-
-        Raises:
-            Problem: `malformed-upload`; the form is not complete.
-        """
-        if not self._parts.ended:
+    Raises:
+        Problem: `malformed-upload`.
+    """
+    delimiter = b"\r\n--" + boundary  # may not stand in a part (RFC 2046, 5.1.1)
+    at = 0 if body.startswith(delimiter[2:]) else body.find(delimiter) + 2
+    if at == 1:
+        raise _malformed("the boundary that its Content-Type announces is not in it")
+    parts: list[Part] = []
+    while True:
+        at += len(delimiter) - 2
+        if body.startswith(b"--", at):
+            return parts
+        if len(parts) == _MOST_PARTS:
+            raise _malformed(f"it has more than {_MOST_PARTS} parts")
+        line = _END_OF_LINE.match(body, at)
+        if line is None:
+            raise _malformed("its boundary stands in its content, or a line does not end in CR LF")
+        end = body.find(delimiter, line.end() - 2)
+        if end < 0:
             raise _malformed("it ends before its closing boundary")
+        parts.append(_part(body, line.end(), end))
+        at = end + 2
 
 
-class _Parts:
-    """What the parser makes of a form.
-
-    It does not refer to the parser, which refers to it: otherwise a form would be in memory until
-    the garbage collector came by.
-    """
-
-    def __init__(self, limit: int, most: int) -> None:
-        self.kept = 0
-        self.ended = False
-        self._limit = limit
-        self._most = most
-        self._begun = 0
-        self._done: list[Part] = []
-        self._name, self._value = bytearray(), bytearray()
-        self._reset()
-
-    def take(self) -> list[Part]:
-        done, self._done = self._done, []
-        return done
-
-    def begin(self) -> None:
-        self._begun += 1
-        if self._begun > self._most:
-            raise _malformed(f"it has more than {self._most} parts")
-        self._reset()
-
-    def begin_header(self) -> None:
-        self._name, self._value = bytearray(), bytearray()
-
-    def extend_name(self, data: bytes, start: int, end: int) -> None:
-        self._name += data[start:end]
-
-    def extend_value(self, data: bytes, start: int, end: int) -> None:
-        self._value += data[start:end]
-
-    def end_header(self) -> None:
-        if self._name.lower() == b"content-disposition":
-            options = parse_options_header(bytes(self._value))[1]
-            self._part.name = options.get(b"name", b"").decode("utf-8", "replace")
-            self._part.is_file = b"filename" in options
-            self._part.has_name = bool(options.get(b"filename"))
-
-    def extend(self, data: bytes, start: int, end: int) -> None:
-        part = self._part
-        part.size += end - start
-        if part.size > self._limit:
-            self._content = BytesIO()
-            self.kept = 0
-        else:
-            self._content.write(memoryview(data)[start:end])
-            self.kept = part.size
-
-    def end(self) -> None:
-        self._part.content = self._content.getvalue()
-        self._done.append(self._part)
-        self._reset()
-
-    def end_all(self) -> None:
-        self.ended = True
-
-    def _reset(self) -> None:
-        self._part = Part()
-        self._content = BytesIO()  # it gives its bytes away uncopied, and is made of no pieces
-        self.kept = 0
+def _part(body: bytes, start: int, end: int) -> Part:
+    """The part between two boundaries: headers, an empty line, content."""
+    gap = body.find(b"\r\n\r\n", start - 2, min(start + _MOST_HEAD, end + 2))
+    if gap < 0:
+        raise _malformed(
+            f"the headers of a part do not end in an empty line within {_MOST_HEAD} bytes"
+        )
+    headers = _headers(body[start:gap].decode("utf-8", "replace"))
+    name = _parameter(headers, "name", "content-disposition")
+    if name is None:
+        raise _malformed("a part has no header Content-Disposition with a name")
+    filename = _parameter(headers, "filename", "content-disposition")
+    return Part(name, filename is not None, bool(filename), body[gap + 4 : end])
 
 
-def _malformed(why: object) -> Problem:
+def _headers(text: str) -> Message:
+    return HeaderParser().parsestr(text)
+
+
+def _parameter(headers: Message, name: str, header: str) -> str | None:
+    """A header's parameter (RFC 2183 and 2231), None where it has none."""
+    value = headers.get_param(name, None, header)
+    return None if value is None else collapse_rfc2231_value(value)
+
+
+def _malformed(why: str) -> Problem:
     return Problem(MALFORMED_UPLOAD, f"The multipart form cannot be read: {why}. {_WHAT_TO_DO}")

@@ -6,11 +6,12 @@ Every door of the service leads here: `POST /predict`, the page, the command lin
 from collections.abc import MutableMapping
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Final
 
 import numpy as np
 
 from service.inference.loaded_model import ServedModel
-from service.problems import NOT_A_CHEST_XRAY, Problem, refused
+from service.problems import NOT_A_CHEST_XRAY, UNSUPPORTED_FORMAT, Problem, refused
 from service.screening.cautions import (
     UNFAMILIAR,
     UNKNOWN_FAMILIARITY,
@@ -28,9 +29,13 @@ from service.screening.heatmap_image import (
 )
 from service.screening.network_input import DecodingMemory, network_input
 from shared.imaging.refusal import ImageRefused
+from shared.imaging.sent_as_text import sent_as_text
 from shared.interpretation import DIGITS, Interpretation
 from shared.labels import BACTERIAL, NORMAL, PNEUMONIA, VIRAL
 from shared.network import NetworkInvalid, Outputs
+
+_NEVER_TEXT: Final = (b"\xff\xd8\xff", b"\x89PNG")
+"""What JPEG and PNG begin with; the first bytes of other formats are the same as text."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,11 @@ def screen(
         NetworkInvalid: The network answered with numbers that are not finite.
     """
     stages = {} if stages is None else stages
+    if not data.startswith(_NEVER_TEXT) and (what := sent_as_text(data)):
+        raise Problem(
+            UNSUPPORTED_FORMAT,
+            f"Received {what}: your client sent the image as text: send the raw bytes.",
+        )
     start = perf_counter()
     drawing = drawing if model.manifest.heatmap else None
     try:

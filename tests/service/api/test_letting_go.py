@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from service.http.multipart import FormReader
 from service.http.upload import Upload
+from service.runtime.upload_memory import Loan
 from tests.service.conftest import Start, wait_until
 from tests.service.http.connections import ALIVE, HEAD, LENGTH, connection
 from tests.service.tiny_bundle import NORMAL_LIKE
@@ -57,7 +57,7 @@ def living(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[object
 
         monkeypatch.setattr(kind, "__init__", initialise_watched)
 
-    for kind in (Upload, FormReader):
+    for kind in (Upload, Loan):
         watch(kind)
     gc.collect()
     gc.disable()

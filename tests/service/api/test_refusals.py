@@ -1,11 +1,15 @@
 """Every way in which an upload can be wrong: always the one shape, with a stable type."""
 
+import base64
+import gzip
 import io
+import json
 import struct
 import threading
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -123,7 +127,12 @@ WRONG_FORMS: list[tuple[str, dict[str, object], int, str]] = [
         400,
         "malformed-upload",
     ),
-    ("many headers", form(b'file"\r\n' + b"a: b\r\n" * 99 + b"\r\n1"), 400, "malformed-upload"),
+    (
+        "gzip",
+        {"content": gzip.compress(NORMAL_LIKE), "headers": {"Content-Encoding": "gzip"}},
+        415,
+        "encoded-upload",
+    ),
     ("wrong parameter", {"params": {"heatmap": "perhaps"}}, 422, "invalid-parameter"),
 ]
 
@@ -212,11 +221,47 @@ def test_no_heatmap_where_the_model_has_none(tmp_path: Path, start: Start) -> No
     assert answer.json()["heatmap"] is None
 
 
-def test_uploads_beyond_the_memory_for_them_are_sent_away(start: Start) -> None:
-    client = start(body_budget=1024)
-    response = client.post("/predict", content=bytes(3000))
-    expect(response, 503, "overloaded")
-    assert int(response.headers["retry-after"]) >= 1
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "identity, gzip"])
+@pytest.mark.parametrize("form", [False, True])
+def test_a_content_coding_is_refused_before_the_upload_is_read(
+    client: httpx.Client, coding: str, form: bool
+) -> None:
+    """Not said to be a gzip archive, or a form that is cut off: how it was sent is at fault."""
+    packed = gzip.compress(NORMAL_LIKE)
+    headers = {"Content-Encoding": coding}
+    sent: dict[str, Any] = {"files": {"file": packed}} if form else {"content": packed}
+    response = client.post("/predict", headers=headers, **sent)
+    detail = expect(response, 415, "encoded-upload").detail
+    assert f"Content-Encoding: {coding}" in detail
+    assert response.headers["accept-encoding"] == "identity"
+    assert "read;dur" not in response.headers.get("server-timing", "")
+
+
+def test_the_coding_that_is_none_is_accepted(client: httpx.Client) -> None:
+    headers = {"Content-Encoding": "Identity"}
+    assert client.post("/predict", content=NORMAL_LIKE, headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        lambda image: image.decode("utf-8", "replace").encode(),
+        lambda image: image.decode("latin-1").encode("utf-16"),
+        lambda image: base64.b64encode(image),
+        lambda image: b"data:image/png;base64," + base64.b64encode(image),
+        lambda image: json.dumps({"file": base64.b64encode(image).decode()}).encode(),
+    ],
+    ids=["replaced", "UTF-16", "base64", "data URL", "JSON"],
+)
+@pytest.mark.parametrize("image", [JPEG, encode(tilted(60, 180), "TIFF")], ids=["JPEG", "TIFF"])
+def test_an_image_that_became_text_is_blamed_on_the_client_that_made_it_so(
+    client: httpx.Client, image: bytes, turn: Callable[[bytes], bytes]
+) -> None:
+    for sent in ({"content": turn(image)}, {"files": {"file": turn(image)}}):
+        response = client.post("/predict", **sent)  # type: ignore[arg-type]
+        detail = expect(response, 415, "unsupported-format").detail
+        assert "your client sent the image as text: send the raw bytes" in detail
+        assert "xport" not in detail
 
 
 def test_an_image_that_gets_no_memory_in_time_is_turned_away(
