@@ -19,6 +19,9 @@ from service.telemetry.metrics import Metrics
 UPLOADS_BESIDE: Final = 4 * MIB
 """Memory for other uploads beside one of the largest, which is the least that there must be."""
 
+GIVEN_UP_AFTER: Final = 2
+"""An image that is worked on for this many times `answer_seconds` is taken to hang."""
+
 
 @dataclass
 class Resources:
@@ -46,7 +49,8 @@ class Resources:
         """
         keep_small_blocks(settings.cores)
         engine = Engine(settings.models)
-        capacity = Capacity(settings.cores, settings.queue)
+        hangs_after = GIVEN_UP_AFTER * settings.answer_seconds
+        capacity = Capacity(settings.cores, settings.queue, hangs_after)
         decoded = ByteBudget(settings.decoded_budget)
         uploads = UploadMemory(settings.body_limit + UPLOADS_BESIDE)
         metrics = Metrics(engine, capacity, decoded, uploads)

@@ -214,6 +214,12 @@ OVERLOADED = ProblemType(
 NOT_READY = ProblemType(
     "not-ready", 503, "The service is not ready", "No model is loaded: it is being loaded."
 )
+WORKERS_HUNG = ProblemType(
+    "workers-hung",
+    503,
+    "No worker is left",
+    "Each of 2 workers has been at one image for more than 60 s. Restart the service.",
+)
 TOOK_TOO_LONG = ProblemType(
     "took-too-long",
     503,

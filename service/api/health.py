@@ -5,13 +5,13 @@ from pydantic import BaseModel, Field
 
 from service.api.openapi import problem_answers
 from service.dependencies import resources
-from service.problems import NOT_READY, Problem
+from service.problems import NOT_READY, WORKERS_HUNG, Problem
 
 router = APIRouter(tags=["health"])
 
 
 class Alive(BaseModel):
-    """The process runs, and its event loop turns."""
+    """The process runs, its event loop turns, and a worker is left."""
 
     status: str = Field("alive", examples=["alive"])
 
@@ -30,17 +30,19 @@ class Ready(BaseModel):
     )
 
 
-@router.get("/livez", summary="Is the process alive?", responses=problem_answers())
-async def livez() -> Alive:
-    """Answers 200 as long as the process runs."""
+@router.get("/livez", summary="Is the process alive?", responses=problem_answers(WORKERS_HUNG))
+async def livez(request: Request) -> Alive:
+    """Answers 200 as long as the process can do its work; 503 where only a restart helps."""
+    resources(request).capacity.check()
     return Alive()
 
 
-@router.get("/readyz", summary="Can it answer?", responses=problem_answers(NOT_READY))
+@router.get("/readyz", summary="Can it answer?", responses=problem_answers(NOT_READY, WORKERS_HUNG))
 async def readyz(request: Request) -> Ready:
     """Answers 200 while a model is served; 503 before one is loaded, and while stopping."""
     shared = resources(request)
     if shared.draining:
         detail = "The service is stopping. Send requests to another instance."
         raise Problem(NOT_READY, detail, {"Retry-After": "1"})
+    shared.capacity.check()
     return Ready(model=shared.model().manifest.version, complaint=shared.engine.complaint)

@@ -5,13 +5,15 @@ upload. An upload that dawdles gives its place up to others: slow clients can ne
 """
 
 import asyncio
+import math
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from time import perf_counter
 from typing import Any, TypeVar
 
-from service.problems import TOOK_TOO_LONG, Problem, overloaded
+from service.problems import TOOK_TOO_LONG, WORKERS_HUNG, Problem, overloaded
 from service.runtime.cpus import one_core_each, settle_worker
 
 Answer = TypeVar("Answer")
@@ -29,22 +31,56 @@ class Capacity:
         limit: How many may be here at all: worked on, waiting, or just arriving.
         occupied: How many are here now.
         places: What they take, in the order of asking.
-        running: How many are worked on now.
     """
 
-    def __init__(self, cores: int, queue: int) -> None:
+    def __init__(self, cores: int, queue: int, hangs_after: float = math.inf) -> None:
+        """Starts no worker yet.
+
+        Args:
+            cores: How many images to work on at once.
+            queue: How many more may be here.
+            hangs_after: Seconds at one image after which a worker is taken to hang.
+        """
+        self._hangs_after = hangs_after
         self.cores = cores
         self.limit = cores + queue
         self.occupied = 0
         self.places = asyncio.Semaphore(self.limit)
-        self.running = 0
-        self._lock = threading.Lock()
+        self._begun: dict[int, float] = {}  # when each worker that works began, by its thread
         self._workers = ThreadPoolExecutor(
             cores,
             thread_name_prefix="screening",
             initializer=settle_worker,
             initargs=(one_core_each(cores),),
         )
+
+    @property
+    def running(self) -> int:
+        """How many images are worked on now."""
+        return len(self._begun)
+
+    @property
+    def hung(self) -> int:
+        """How many workers have been at one image for so long that they may never come back.
+
+        A thread cannot be ended from outside: only a new process has that core again.
+        """
+        until = perf_counter() - self._hangs_after
+        return sum(begun < until for begun in list(self._begun.values()))
+
+    def check(self) -> None:
+        """Finds out whether a worker is left for the images to come.
+
+        Raises:
+            Problem: `workers-hung`; none is.
+        """
+        if self.hung == self.cores:
+            raise Problem(
+                WORKERS_HUNG,
+                f"Each of {self.cores} workers has been at one image for more than "
+                f"{self._hangs_after:g} s. Restart the service.",
+                {"Retry-After": "10"},
+            )
 
     @property
     def waiting(self) -> int:
@@ -114,13 +150,11 @@ class Capacity:
         self._workers.shutdown(wait=False, cancel_futures=True)
 
     def _count(self, waiting: list[Callable[[], Answer]]) -> Answer:
-        with self._lock:
-            self.running += 1
+        self._begun[threading.get_ident()] = perf_counter()
         try:
             return waiting.pop()()
         finally:
-            with self._lock:
-                self.running -= 1
+            del self._begun[threading.get_ident()]
 
 
 class Place:

@@ -153,6 +153,9 @@ class _Gauges(Collector):
             "xray_cores", "Images that can be worked on at once", capacity.cores
         )
         yield GaugeMetricFamily(
+            "xray_workers_hung", "Workers that an image keeps for good", capacity.hung
+        )
+        yield GaugeMetricFamily(
             "xray_decoded_bytes", "Memory lent to decoding", self._decoded.taken
         )
         yield GaugeMetricFamily("xray_upload_bytes", "Uploads held in memory", self._uploads.lent)
