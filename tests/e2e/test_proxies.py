@@ -269,18 +269,6 @@ def test_the_page_and_its_files_come_under_the_prefix(proxy: Proxy) -> None:
             assert client.get(httpx.URL(f"{proxy.url}/xray/").join(file)).status_code == 200
 
 
-def test_a_batch_that_comes_slowly_loses_nothing(proxy: Proxy, tmp_path: Path) -> None:
-    """Over HTTP/1.1, with less to come than a server in Go throws away for a new request."""
-    fields = []
-    for index in range(8):
-        (tmp_path / f"{index}.png").write_bytes(NORMAL_LIKE + bytes(15_000))
-        fields += ["-F", f"file=@{tmp_path}/{index}.png"]
-    slowly = ["--http1.1", "--limit-rate", "60k", *fields]
-    code, status, _, text = proxy.curl(*slowly, path="/predict/batch")
-    labels = [json.loads(line)["answer"]["label"] for line in text.splitlines()]
-    assert (code, status, labels) == (0, 200, ["NORMAL"] * 8)
-
-
 @pytest.mark.parametrize("proxy", ["nginx", "shipped"], indirect=True)
 @pytest.mark.parametrize("expect", ["Expect:", "Expect: 100-continue"])
 def test_too_large_an_upload_is_refused_in_the_services_words(
@@ -328,32 +316,6 @@ def test_what_shows_an_upload_on_disk_can_fail(
     with upload_under_way(proxy):
         wait_until(lambda: proxy.written() != [])
         assert held(service) == 0
-
-
-@pytest.mark.parametrize("proxy", ["nginx", "shipped"], indirect=True)
-def test_lines_of_a_batch_pass_while_it_comes_in(proxy: Proxy) -> None:
-    """The second file is sent only once the first is answered."""
-    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n'
-    first = head + NORMAL_LIKE + b"\r\n--b\r\n"
-    second = head.removeprefix(b"--b\r\n") + PNEUMONIA_LIKE + b"\r\n--b--\r\n"
-    with proxy.connected() as connection:
-        connection.sendall(
-            b"POST /predict/batch HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
-            b"Content-Type: multipart/form-data; boundary=b\r\nConnection: close\r\n\r\n"
-            + chunk(first)
-        )
-        received = b""
-        while b'"index": 0' not in received:
-            received += connection.recv(65536)
-        connection.sendall(chunk(second) + chunk(b""))
-        while piece := connection.recv(65536):
-            received += piece
-    assert b'"index": 1' in received
-
-
-def chunk(content: bytes) -> bytes:
-    """A chunk of a body whose length is not announced (RFC 9112, section 7.1)."""
-    return b"%x\r\n%s\r\n" % (len(content), content)
 
 
 def test_a_prefix_works_even_with_the_slash_too_many(

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, expect
 
+from service.http import upload
 from tests.e2e.page import model
 from tests.e2e.page.conftest import OpenPage
 from tests.e2e.process import serving
+from tests.service.conftest import serving as serving_here
 from tests.service.conftest import wait_until
 
 pytestmark = pytest.mark.browser
@@ -162,12 +164,15 @@ def test_the_name_of_a_file_never_leaves_the_page(
 
 
 def test_overloaded_waits_and_tries_again(
-    open_page: OpenPage, models: Path, pictures: dict[str, Path]
+    open_page: OpenPage,
+    models: Path,
+    pictures: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    sizes = {"body_limit": "1MiB", "body_budget": "2MiB"}
-    with serving(models, upload_grace_seconds="600", **sizes) as url:
-        driver = open_page(url=url)
-        with _holding_all_memory(url):
+    monkeypatch.setattr(upload, "PAUSE_SECONDS", 600)
+    with serving_here(models=models, body_limit=2**20, answer_seconds=4) as client:
+        driver = open_page(url=f"{client.base_url}/")
+        with _holding_all_memory(client):
             driver.choose(pictures["pneumonia"])
             expect(driver.page.locator("#working")).to_contain_text("The service is busy")
             expect(driver.page.get_by_role("button", name="Try again")).to_be_visible()
@@ -175,19 +180,25 @@ def test_overloaded_waits_and_tries_again(
 
 
 @contextmanager
-def _holding_all_memory(url: str) -> Iterator[None]:
-    """Two uploads that stop short of their end, and of the 2 MiB for all uploads. Places would not
+def _holding_all_memory(client: httpx.Client) -> Iterator[None]:
+    """Five uploads that stop short of their end, and of the 5 MiB for all uploads. Places would not
     do: one that waits for more than a second is lent to others."""
-    address, size = urlsplit(url), 2**20
-    head = f"POST /predict HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Length: {size}\r\n\r\n"
+    size = 2**20
+    head = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size
     with ExitStack() as clients:
-        for _ in range(2):
-            client = socket.create_connection((address.hostname or "", address.port or 0))
-            clients.enter_context(client)
-            client.sendall(head.encode() + bytes(size - 100))
+        for _ in range(5):
+            holding = socket.create_connection(("127.0.0.1", client.base_url.port or 0))
+            clients.enter_context(holding)
+            holding.sendall(head + bytes(size - 100))
         # It has to read all of that first.
-        wait_until(lambda: httpx.post(f"{url}predict", content=bytes(1000)).status_code == 503)
+        wait_until(lambda: _held(client) == 5 * (size - 100))
         yield
+
+
+def _held(client: httpx.Client) -> float:
+    """Bytes of uploads that the service has in memory."""
+    (held,) = re.findall(r"^xray_upload_bytes (\S+)", client.get("/metrics").text, re.MULTILINE)
+    return float(held)
 
 
 def test_offline_keeps_the_image_and_sends_it_later(

@@ -37,8 +37,6 @@ def test_every_way_of_sending_it_gets_the_answer_of_a_png(client: httpx.Client) 
     assert said(client.post("/predict", files={"file": ("IM0001", DICOM)})) == expected
     file = ("x.dcm", DICOM, "application/dicom")
     assert said(client.post("/predict", files={"file": file})) == expected
-    batch = client.post("/predict/batch", files={"file": file})
-    assert batch.json()["answer"]["probability"] == expected["probability"]
 
 
 def test_one_picture_gets_one_answer_however_it_is_stored(client: httpx.Client) -> None:
