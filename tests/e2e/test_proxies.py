@@ -269,6 +269,13 @@ def test_the_page_and_its_files_come_under_the_prefix(proxy: Proxy) -> None:
             assert client.get(httpx.URL(f"{proxy.url}/xray/").join(file)).status_code == 200
 
 
+def test_an_image_that_comes_slowly_is_answered(proxy: Proxy, tmp_path: Path) -> None:
+    (tmp_path / "image.png").write_bytes(NORMAL_LIKE + bytes(120_000))
+    slowly = ["--limit-rate", "60k", "-F", f"file=@{tmp_path}/image.png"]
+    code, status, _, text = proxy.curl(*slowly)
+    assert (code, status, json.loads(text)["label"]) == (0, 200, "NORMAL")
+
+
 @pytest.mark.parametrize("proxy", ["nginx", "shipped"], indirect=True)
 @pytest.mark.parametrize("expect", ["Expect:", "Expect: 100-continue"])
 def test_too_large_an_upload_is_refused_in_the_services_words(
