@@ -40,6 +40,7 @@ Floats = NDArray[np.float32]
 
 REFUSED_SHARE = 0.0025  # of held-out chest X-rays
 UNFAMILIAR_SHARE = 0.01  # of held-out chest X-rays
+WHITENED = 2500  # images, at most: far more than there are features
 USUAL_SPREAD = 0.98  # quantile whose distance from the median is one unit of a score
 YES, NO, UNASKED = (1.0, 1.0), (0.0, 1.0), (0.0, 0.0)  # target and weight
 
@@ -80,7 +81,8 @@ def fit_refusal(
     _teach(lessons, train.images, unlike, images, rng)
     head = _build_head(trunk, familiar=unlike is not None)
     _fit_head(head, lessons, epochs)
-    extended = attach(network, head, train.images, recipe)
+    known = train.images[:: -(-len(train) // WHITENED)]
+    extended = attach(network, head, known, recipe)
     refusal, unfamiliar = _limits(extended, held_out.images)
     if len(members) > 1:
         return combine([extended, *members[1:]]), refusal, unfamiliar
