@@ -156,6 +156,8 @@ def training_record(
     request: Request, prepared: "Prepared", record: dict[str, Any], revisions: list[str]
 ) -> dict[str, Any]:
     """Everything a run depends on, for the manifest: no path and nothing of this machine's name."""
+    out_of_fold = np.array(record["out_of_fold"])
+    machines = np.reshape(record["machines"], (len(out_of_fold), -1, 2))  # maybe none
     return {
         "recipe": request.recipe.to_json(),
         "options": request.options.to_json(),
@@ -166,8 +168,8 @@ def training_record(
         "machines": machine_figures(
             prepared.splits["train"].labels,
             prepared.machines,
-            np.array(record["out_of_fold"])[..., 0].mean(axis=0),
-            np.array(record["machines"])[..., 0].mean(axis=0),
+            out_of_fold[..., 0].mean(axis=0),
+            machines[..., 0].mean(axis=0),
         ),
         "seconds": round(record["seconds"]),
         "onnx_difference": record["onnx_difference"],
