@@ -82,7 +82,7 @@ def test_bundle_is_whole(tiny_run: TinyRun) -> None:
     learned = len(list((tiny_run.data / "train" / "PNEUMONIA").iterdir()))
     assert manifest.training["unlike"]["images"] == learned
     assert manifest.cause_calibration is not None
-    assert manifest.operating_point.rule == "sensitivity=0.95"
+    assert manifest.operating_point.rule == "fixed=0.5"
     assert manifest.evaluated_on == "test: 16 images of 10 patients"
     assert manifest.counts == {"NORMAL": 8, "PNEUMONIA": 8}
     for name in ("accuracy", "precision", "recall", "specificity", "f1", "roc_auc", "ece"):
