@@ -18,9 +18,12 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
+from pydantic import ValidationError
+
 from shared.bundle.store import PublishFailed
 from shared.imaging.hardening import harden
 from trainer.cli import build_parser, given
+from trainer.config.knobs import explain
 from trainer.config.options import CROSS_VALIDATION, DECIDING, REPORTING, Options
 from trainer.config.recipe import Recipe
 from trainer.data.dataset import SPLITS
@@ -149,8 +152,8 @@ def _stored(run: "RunFolder", part: str, of: type[Fields]) -> Fields:
 def _replaced(options: Options, changes: dict[str, Any]) -> Options:
     try:
         return replace(options, **changes)
-    except ValueError as error:
-        raise _WrongValue(str(error)) from error
+    except ValidationError as error:
+        raise _WrongValue(explain(error, Options)) from error
 
 
 def _evaluate(asked: argparse.Namespace) -> None:
@@ -198,8 +201,8 @@ def _download(asked: argparse.Namespace) -> None:
 def _chosen(asked: argparse.Namespace, of: type[Fields]) -> Fields:
     try:
         return of(**given(asked, of))
-    except ValueError as error:
-        raise _WrongValue(str(error)) from error
+    except ValidationError as error:
+        raise _WrongValue(explain(error, of)) from error
 
 
 def _paths(stored: dict[str, str]) -> dict[str, Path]:

@@ -217,8 +217,8 @@ def test_full_disk_while_decoding(phantoms: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "parts"),
     [
-        (("--rule", "best"), ("unknown rule 'best'", "sensitivity=0.97")),
-        (("--rule", "sensitivity=7"), ("'sensitivity=7'", "below 1")),
+        (("--rule", "best"), ("rule: received 'best'", "sensitivity=0.97")),
+        (("--rule", "sensitivity=7"), ("rule: received 'sensitivity=7'", "below 1")),
         (("--machines", "drop"), ("machines: received 'drop'", "leave-out")),
         (("--folds", "1"), ("folds: received 1", "2 or more")),
         (("--sizes", "100"), ("sizes: received '100'", "160-96")),
@@ -250,7 +250,7 @@ Main = Callable[[list[str]], int]
     ("arguments", "message"),
     [
         (["evaluate", "--data", "x", "--resamples=-1"], "resamples: received -1; accepts 20"),
-        (["export", "x.h5", "--rule", "best"], "unknown rule 'best'"),
+        (["export", "x.h5", "--rule", "best"], "rule: received 'best'; accepts one of"),
         (["export", "x.h5", "--calibration", "x"], "calibration: received 'x'"),
     ],
 )

@@ -1,30 +1,36 @@
 """The options of a run beside the recipe: how it splits, decides, measures and reports."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict
+from typing import Annotated, Any, Literal, get_args
 
-from trainer.config.recipe import are_sizes, knob
+from pydantic import Field, field_validator
+from pydantic.dataclasses import dataclass
+
+from trainer.config.knobs import FINITE, CountOrNone, OpenShare, Share, knob
+from trainer.config.recipe import are_sizes
 from trainer.config.threshold_rules import RULES_HELP, parse_rule
 
 # What a command reads which trains nothing.
 DECIDING = ("calibration", "prevalence", "rule", "rule_out", "rule_in")
 REPORTING = ("resamples", "samples", "report_images", "caveat")
 MEASURING = ("seed", *REPORTING)
-CALIBRATIONS = ("temperature+bias", "temperature", "none")
+Calibrations = Literal["temperature+bias", "temperature", "none"]
+CALIBRATIONS: tuple[str, ...] = get_args(Calibrations)
 CROSS_VALIDATION = "cross-validation"  # the set of answers out of fold
-MACHINES = ("keep", "weigh", "leave-out")
+Machines = Literal["keep", "weigh", "leave-out"]
+MACHINES: tuple[str, ...] = get_args(Machines)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=FINITE)
 class Options:
     """How a run splits, decides, measures and reports.
 
     Raises:
-        ValueError: A value out of its range; the message names the option.
+        ValidationError: A value out of its range.
     """
 
-    seed: int = knob(0, "any whole number", "the same seed, data and machine repeat a run")
-    folds: int = knob(
+    seed: CountOrNone = knob(0, "any whole number", "the same seed, data and machine repeat a run")
+    folds: Annotated[int, Field(ge=2)] = knob(
         3,
         "parts of the training folder, by patient",
         "each is answered by networks that learned from the others; calibration and threshold come "
@@ -35,22 +41,24 @@ class Options:
         "as --sizes; empty: the same",
         "of the networks that learn from parts: small ones take a third of the time",
     )
-    machines: str = knob(
+    machines: Machines = knob(
         "leave-out",
         " | ".join(MACHINES),
         "what becomes of images of a machine, known by the text that it burns in, on which nearly "
         "all are of one class: it would stand for the class; weigh draws them a quarter as often",
     )
-    limit: int = knob(0, "images of each class; 0: all", "a quick try on a part of the data")
-    refusal_images: int = knob(
+    limit: CountOrNone = knob(
+        0, "images of each class; 0: all", "a quick try on a part of the data"
+    )
+    refusal_images: CountOrNone = knob(
         8000,
         "views of chest X-rays, at most 4 of each, and as many other pictures; 0: none is refused",
         "to learn what is no chest X-ray",
     )
-    calibration: str = knob(
+    calibration: Calibrations = knob(
         "temperature", " | ".join(CALIBRATIONS), "probabilities that mean what they say"
     )
-    prevalence: float = knob(
+    prevalence: Share = knob(
         0.5,
         "share of pneumonia, 0 to 1; 0: as among the training images; unused without calibration",
         "what the probabilities assume; the network learns from as many of each class",
@@ -61,14 +69,16 @@ class Options:
         "the decision threshold; a network that learned from even classes balances at one half, and "
         "what is fitted to folds of the same hospital lies too low elsewhere",
     )
-    rule_out: float = knob(
+    rule_out: OpenShare = knob(
         0.99, "sensitivity, 0 to 1", "below the uncertain band lie only so few pneumonias"
     )
-    rule_in: float = knob(
+    rule_in: OpenShare = knob(
         0.99, "specificity, 0 to 1", "above the uncertain band lie only so few normal images"
     )
-    resamples: int = knob(1000, "bootstrap draws of patients", "for the 95 % intervals")
-    samples: int = knob(8, "pictures of each kind", "shown in the report, with heatmaps")
+    resamples: Annotated[int, Field(ge=20)] = knob(
+        1000, "bootstrap draws of patients", "for the 95 % intervals"
+    )
+    samples: CountOrNone = knob(8, "pictures of each kind", "shown in the report, with heatmaps")
     report_images: bool = knob(
         True,
         "on or off",
@@ -81,39 +91,24 @@ class Options:
         "stands beside them in the report and in the model card",
     )
 
-    def __post_init__(self) -> None:
-        if self.folds < 2:
-            raise ValueError(f"folds: received {self.folds}; accepts 2 or more")
-        if self.fold_sizes:
-            are_sizes("fold_sizes", self.fold_sizes)
-        _one_of("machines", self.machines, MACHINES)
-        _one_of("calibration", self.calibration, CALIBRATIONS)
-        parse_rule(self.rule)
-        if not 0 <= self.prevalence < 1:
-            raise ValueError(
-                f"prevalence: received {self.prevalence}; accepts 0 or more, less than 1"
-            )
-        for name in ("rule_out", "rule_in"):
-            if not 0 < getattr(self, name) < 1:
-                raise ValueError(
-                    f"{name}: received {getattr(self, name)}; accepts more than 0, less than 1"
-                )
-        if self.refusal_images == 1:
-            raise ValueError("refusal_images: received 1; accepts 0, or 2 or more")
-        if self.resamples < 20:
-            raise ValueError(
-                f"resamples: received {self.resamples}; accepts 20 or more, of which the intervals "
-                "leave out the outermost twentieth"
-            )
-        for name in ("seed", "limit", "refusal_images", "samples"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name}: received {getattr(self, name)}; accepts 0 or more")
+    @field_validator("fold_sizes")
+    @classmethod
+    def _sizes_if_any(cls, text: str) -> str:
+        return are_sizes(text) if text else text
+
+    @field_validator("rule")
+    @classmethod
+    def _known_rule(cls, text: str) -> str:
+        parse_rule(text)
+        return text
+
+    @field_validator("refusal_images")
+    @classmethod
+    def _none_or_some(cls, count: int) -> int:
+        if count == 1:
+            raise ValueError("0, or 2 or more")
+        return count
 
     def to_json(self) -> dict[str, Any]:
         """The options as plain values, for the manifest."""
         return asdict(self)
-
-
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ValueError(f"{name}: received {value!r}; accepts {', '.join(allowed)}")

@@ -7,34 +7,25 @@ the numeric noise of the machine.
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from typing import Any
 
+from pydantic import field_validator
+from pydantic.dataclasses import dataclass
+
 from shared.preprocessing import INPUT_SIZE
+from trainer.config.knobs import FINITE, Amount, Count, Positive, Probability, Share, knob
 
 # Sides that the network's own resize makes out of the bundle's input, in whole pixels and cells.
 SIZES = tuple(range(64, INPUT_SIZE + 1, 32))
 
 
-def knob(default: Any, unit: str, reason: str) -> Any:
-    """Declare one field of the recipe.
-
-    Args:
-        default: Value of a run that does not set it; its type is the type of the option.
-        unit: What the number counts, or the range that it lives in.
-        reason: Why this default, in a few words.
-    """
-    return field(default=default, metadata={"unit": unit, "help": f"{reason} ({unit})"})
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=FINITE)
 class Recipe:
     """Everything that the fitting of one network depends on, beside the data.
 
     Raises:
-        ValueError: A value is outside the range in which the run makes sense; the message names the
-            knob, what it received and what it accepts.
+        ValidationError: A value is outside the range in which the run makes sense.
     """
 
     # The network
@@ -44,28 +35,32 @@ class Recipe:
         "one network for each, published as one graph that resizes for them; small ones rank as "
         "well as 224 pixels do",
     )
-    stem: int = knob(16, "channels", "width of the first convolution")
+    stem: Count = knob(16, "channels", "width of the first convolution")
     widths: str = knob(
         "24-48-80-152", "channels a stage", "four stages, each at half the size of the last"
     )
-    depth: int = knob(2, "residual blocks a stage", "with two, 160 pixels are 101 M multiply-adds")
-    dropout: float = knob(0.3, "share of the pooled features", "regularises the dense heads only")
+    depth: Count = knob(
+        2, "residual blocks a stage", "with two, 160 pixels are 101 M multiply-adds"
+    )
+    dropout: Share = knob(0.3, "share of the pooled features", "regularises the dense heads only")
 
     # The schedule
-    epochs: int = knob(
+    epochs: Count = knob(
         10,
         "passes over as many images as the training folder holds",
         "of small networks, 10 to 18 rank as well as 40; none is chosen afterwards",
     )
-    batch_size: int = knob(32, "images", "small enough for two cores; other sizes were not tried")
-    learning_rate: float = knob(2e-3, "Adam's step at the peak", "warm-up, then a cosine to zero")
-    warmup: float = knob(
+    batch_size: Count = knob(32, "images", "small enough for two cores; other sizes were not tried")
+    learning_rate: Positive = knob(
+        2e-3, "Adam's step at the peak", "warm-up, then a cosine to zero"
+    )
+    warmup: Share = knob(
         0.05, "share of all steps", "linear warm-up from zero, while the normalisation settles"
     )
-    weight_decay: float = knob(
+    weight_decay: Amount = knob(
         0.02, "decoupled, times the learning rate", "AdamW (Loshchilov & Hutter, 2019)"
     )
-    averaging: float = knob(
+    averaging: Share = knob(
         0.998,
         "decay a step",
         "the averaged weights are what is validated and shipped (Polyak & Juditsky, 1992)",
@@ -77,94 +72,70 @@ class Recipe:
     )
 
     # The loss
-    label_smoothing: float = knob(
+    label_smoothing: Share = knob(
         0.05, "moved to the other class", "labels have noise; keeps logits calibrated"
     )
-    cause_weight: float = knob(
+    cause_weight: Amount = knob(
         0.3, "weight of the viral head's loss", "helps the shared features, does not rule them"
     )
-    teaching: float = knob(
+    teaching: Probability = knob(
         1.0,
         "share of the targets, 0 to 1; the labels are the rest",
         "with --teacher; other shares were not tried",
     )
-    mixup: float = knob(
+    mixup: Amount = knob(
         0.2, "Beta parameter; 0 turns it off", "mixes pairs of images (Zhang et al., 2018)"
     )
 
     # Augmentation: everything that is style, not lungs
-    rotation: float = knob(10.0, "degrees to either side", "children are rarely held straight")
-    crop: float = knob(
+    rotation: Amount = knob(10.0, "degrees to either side", "children are rarely held straight")
+    crop: Positive = knob(
         0.35,
         "share of the area, above 0, at most 1, which turns it off",
         "the smallest part of an image that is a view of it: no mark, border or field of view "
         "stands for the whole",
     )
-    shear: float = knob(5.0, "degrees to either side", "the tube's angle")
-    flip: float = knob(0.5, "probability", "pneumonia takes either side")
-    gamma: float = knob(
+    shear: Amount = knob(5.0, "degrees to either side", "the tube's angle")
+    flip: Probability = knob(0.5, "probability", "pneumonia takes either side")
+    gamma: Amount = knob(
         0.5, "natural log of the exponent, to either side", "exposure and display curves"
     )
-    contrast: float = knob(0.3, "relative, to either side", "windowing")
-    blur: float = knob(
+    contrast: Amount = knob(0.3, "relative, to either side", "windowing")
+    blur: Amount = knob(
         1.6, "standard deviation in pixels, at most", "sharpness gives the class away in training"
     )
-    sharpen: float = knob(1.2, "amount of unsharp mask, at most", "the other end of the same scale")
-    noise: float = knob(
+    sharpen: Amount = knob(
+        1.2, "amount of unsharp mask, at most", "the other end of the same scale"
+    )
+    noise: Amount = knob(
         0.05, "standard deviation, at most; 1 is white", "detectors, doses and scans of film"
     )
-    compression: float = knob(
+    compression: Probability = knob(
         0.25, "probability of a JPEG round trip", "quality 25 to 90, as senders do it"
     )
-    equalise: float = knob(
+    equalise: Probability = knob(
         0.15, "probability of local equalisation", "some consoles do it (CLAHE; Zuiderveld, 1994)"
     )
-    frame: float = knob(
+    frame: Probability = knob(
         0.2,
         "probability of black margins or a burnt-in marker",
         "borders differ between the classes",
     )
-    erasing: float = knob(0.4, "probability", "up to three boxes go blank (Zhong et al., 2020)")
+    erasing: Probability = knob(
+        0.4, "probability", "up to three boxes go blank (Zhong et al., 2020)"
+    )
 
-    def __post_init__(self) -> None:
-        stages = self.stage_widths
-        if len(stages) != 4 or min(stages) < 4:
-            raise ValueError(
-                f"widths: received {self.widths!r}; "
-                "accepts four numbers of 4 or more, such as 24-48-80-152"
-            )
-        are_sizes("sizes", self.sizes)
-        if not 0 < self.crop <= 1:
-            raise ValueError(f"crop: received {self.crop}; accepts more than 0, at most 1")
-        for name in ("stem", "depth", "epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: received {getattr(self, name)}; accepts 1 or more")
-        if not 0 < self.learning_rate <= 1:
-            raise ValueError(
-                f"learning_rate: received {self.learning_rate}; accepts more than 0, at most 1"
-            )
-        for name in ("dropout", "averaging", "label_smoothing", "warmup"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(
-                    f"{name}: received {getattr(self, name)}; accepts 0 or more, less than 1"
-                )
-        for name in ("flip", "compression", "equalise", "frame", "erasing", "teaching"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name}: received {getattr(self, name)}; accepts 0 to 1")
-        for name in (
-            "weight_decay",
-            "cause_weight",
-            "mixup",
-            "rotation",
-            "shear",
-            "gamma",
-            "contrast",
-            "blur",
-            "sharpen",
-            "noise",
-        ):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name}: received {getattr(self, name)}; accepts 0 or more")
+    @field_validator("widths")
+    @classmethod
+    def _four_stages(cls, text: str) -> str:
+        if len(_numbers(text)) != 4 or min(_numbers(text)) < 4:
+            raise ValueError("four numbers of 4 or more, such as 24-48-80-152")
+        return text
+
+    @field_validator("sizes")
+    @classmethod
+    def _one_size_a_member(cls, text: str) -> str:
+        return are_sizes(text)
 
     @property
     def stage_widths(self) -> tuple[int, ...]:
@@ -185,17 +156,15 @@ class Recipe:
         return asdict(self)
 
 
-def are_sizes(name: str, text: str) -> None:
+def are_sizes(text: str) -> str:
     """Check the sizes of an ensemble, such as "160-96".
 
     Raises:
-        ValueError: They are none; the message names the option.
+        ValueError: They are none; the message says what is accepted.
     """
     if not _numbers(text) or not set(_numbers(text)) <= set(SIZES):
-        raise ValueError(
-            f"{name}: received {text!r}; accepts one or more of {', '.join(map(str, SIZES))}, "
-            "such as 160-96"
-        )
+        raise ValueError(f"one or more of {', '.join(map(str, SIZES))}, such as 160-96")
+    return text
 
 
 def _numbers(text: str) -> tuple[int, ...]:

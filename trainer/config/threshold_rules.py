@@ -19,17 +19,15 @@ def parse_rule(text: str) -> tuple[str, float | None]:
     """Read a rule such as "balanced" or "sensitivity=0.97".
 
     Raises:
-        ValueError: An unknown rule, or a value outside its range.
+        ValueError: An unknown rule, or a value outside its range; it says what is accepted.
     """
     name, _, value = text.partition("=")
     if name not in _RULES or (value and _RULES[name][0] is None):
-        raise ValueError(f"unknown rule {text!r}; rules are {RULES_HELP}")
+        raise ValueError(f"one of the rules: {RULES_HELP}")
     try:
         number = float(value) if value else _RULES[name][0]
     except ValueError:
-        raise ValueError(f"{text!r}: {value!r} is not a number, as in {name}=0.9") from None
+        raise ValueError(f"a number, as in {name}=0.9") from None
     if number is not None and not (number > 0 and (name == "cost" or number < 1)):
-        raise ValueError(
-            f"{text!r}: the value must be above 0{'' if name == 'cost' else ', below 1'}"
-        )
+        raise ValueError(f"a value above 0{'' if name == 'cost' else ', below 1'}")
     return name, number

@@ -1,10 +1,13 @@
 """The knobs of a run: complete, explained, and refused where they make no sense."""
 
+import re
 from dataclasses import fields
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from trainer.config.knobs import explain
 from trainer.config.recipe import Recipe
 
 
@@ -42,5 +45,6 @@ def test_widths_and_sizes_are_read() -> None:
     ],
 )
 def test_a_knob_without_sense_is_refused_by_name(knob: str, value: Any) -> None:
-    with pytest.raises(ValueError, match=f"{knob}: received .*{value}.*accepts"):
+    with pytest.raises(ValidationError) as refused:
         Recipe(**{knob: value})
+    assert re.match(f"{knob}: received .*{value}.*accepts .+", explain(refused.value, Recipe))
