@@ -129,8 +129,9 @@ def our_sides(data: Path, work: Path) -> tuple[float, Side, Side]:
     from trainer.data.loading import load_split
     from trainer.model.fused_batchnorm import fast_normalisation
     from trainer.model.network import build_network, training_view
-    from trainer.training import loop as fitting
+    from trainer.training.averaging import RunningAverage
     from trainer.training.batches import TrainingBatches
+    from trainer.training.loop import compile_learner, precision
     from trainer.training.precision import computes_bfloat16
 
     started = time.perf_counter()
@@ -148,11 +149,11 @@ def our_sides(data: Path, work: Path) -> tuple[float, Side, Side]:
             return self.made[index]
 
     recipe = Recipe(batch_size=BATCH)
-    with fitting.precision("mixed_bfloat16" if computes_bfloat16() else "float32"):
+    with precision("mixed_bfloat16" if computes_bfloat16() else "float32"):
         learner = training_view(build_network(recipe, fast_normalisation()))
     batches, ready = TrainingBatches(split, recipe, 0), Ready(split, recipe, 0)
-    fitting.compile_learner(learner, recipe, steps=1000)
-    average = fitting.RunningAverage(learner, recipe.averaging)
+    compile_learner(learner, recipe, steps=1000)
+    average = RunningAverage(learner, recipe.averaging)
     fit = partial(learner.fit, epochs=1, verbose=0, shuffle=False, callbacks=[average])
     images = len(batches) * BATCH
     return decoding, (lambda: fit(batches), images), (lambda: fit(ready), images)

@@ -19,16 +19,13 @@ _CAVEATS: dict[Lack, tuple[str, str]] = {
         "no_refusal",
         "The model does not notice a picture that is no chest X-ray: it answers anything.",
     ),
-    "familiarity": (
-        "no_familiarity",
-        "The model does not notice an image that is unlike those that it learned from.",
-    ),
     "figures": (
         "unmeasured_model",
         "How good the model is was never measured: nothing is known of its errors.",
     ),
 }
-"""What every answer of a model warns of (code and message), by what its bundle lacks."""
+"""What every answer of a model warns of (code and message), by what its bundle lacks. Of unknown
+familiarity `service.screening.pipeline` warns, as bundles lack it that are older than the field."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,7 @@ class ServedModel:
     @property
     def caveats(self) -> tuple[tuple[str, str], ...]:
         """Warnings (code and message) that every answer of this model carries."""
-        return tuple(_CAVEATS[lack] for lack in self.manifest.lacks)
+        return tuple(_CAVEATS[lack] for lack in self.manifest.lacks if lack in _CAVEATS)
 
 
 def load_bundle(path: Path) -> ServedModel:

@@ -1,5 +1,8 @@
 """Phantoms on disk, and one tiny training that several tests look at."""
 
+import contextlib
+import io
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,6 +15,7 @@ import pytest
 
 from shared.bundle.store import Bundle, current, open_bundle
 from tests.phantoms import write_kaggle_folder
+from trainer.__main__ import main
 
 ROOT = Path(__file__).resolve().parents[2]
 EPOCHS = 8  # enough that a run can be stopped between two of them, however slow the machine
@@ -50,15 +54,24 @@ def asked(phantoms: Path) -> tuple[str | Path, ...]:
     return ("--data", phantoms, "--unlike", phantoms / "train" / "PNEUMONIA", *TINY)
 
 
-def trainer(*arguments: str | Path, timeout: float = 600) -> subprocess.CompletedProcess[str]:
-    """Run the trainer as a user does, in its own process."""
-    return subprocess.run(
-        command(arguments), cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False
-    )
+def trainer(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run the trainer's command line in this process, which spares it importing Keras anew."""
+    given = [str(argument) for argument in arguments]
+    shown, said = io.StringIO(), io.StringIO()
+    kept = signal.getsignal(signal.SIGTERM)
+    try:
+        with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(said):
+            try:
+                code = main(given)
+            except SystemExit as end:  # argparse leaves so
+                code = int(end.code or 0)
+    finally:
+        signal.signal(signal.SIGTERM, kept)
+    return subprocess.CompletedProcess(given, code, shown.getvalue(), said.getvalue())
 
 
 def command(arguments: Sequence[str | Path]) -> list[str]:
-    """The command line of the trainer."""
+    """The command line of the trainer, as a process of its own."""
     return [sys.executable, "-m", "trainer", *map(str, arguments)]
 
 

@@ -34,9 +34,9 @@ def test_bar_is_silent_without_a_terminal(capsys: pytest.CaptureFixture[str]) ->
 
 def test_time_of_a_training_is_told_after_some_batches(capsys: pytest.CaptureFixture[str]) -> None:
     load_keras()
-    from trainer.training.loop import _Progress
+    from trainer.training.callbacks import Progress
 
-    progress = _Progress(epochs=3, steps=20, done=1, shown=True, label="Training")
+    progress = Progress(epochs=3, steps=20, done=1, shown=True, label="Training")
     for batch in range(40):
         progress.on_train_batch_end(batch)
     progress.on_train_end()

@@ -156,9 +156,10 @@ def _train(
 
     from trainer.model.network import combine, multiply_adds
     from trainer.model.ood import fit_refusal
+    from trainer.training.checkpoint import ResumeMismatch
     from trainer.training.cross_validation import cross_validate
     from trainer.training.distillation import Teachers
-    from trainer.training.loop import ResumeMismatch, fit_member
+    from trainer.training.loop import fit_member
 
     recipe, options = request.recipe, request.options
     learned = np.flatnonzero(prepared.learned)

@@ -9,11 +9,6 @@ killed at any moment goes on from its last whole epoch.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,26 +18,18 @@ from typing import Any
 import keras
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from trainer.config.recipe import Recipe
-from trainer.console import duration
 from trainer.data.dataset import Split
-from trainer.errors import TrainerError
 from trainer.model.fused_batchnorm import fast_normalisation
 from trainer.model.inference import run_keras
 from trainer.model.network import build_network, training_view
+from trainer.training.averaging import RunningAverage
 from trainer.training.batches import Flags, TrainingBatches
+from trainer.training.callbacks import Progress, SaveEpoch
+from trainer.training.checkpoint import CHECKPOINT, Checkpoint, identity_of
 from trainer.training.distillation import Teachers
 from trainer.training.precision import computes_bfloat16
-
-Weights = list[NDArray[Any]]
-CHECKPOINT = "checkpoint.npz"
-_SETTLED, _TIMED = 5, 20  # batches: the first are slow, as the graph is built; the next are timed
-
-
-class ResumeMismatch(Exception):
-    """A checkpoint belongs to another run; the message says what differs and what to do."""
 
 
 @dataclass(frozen=True)
@@ -96,11 +83,11 @@ def fit_member(
         shipped = build_network(recipe)
     batches = TrainingBatches(train, recipe, seed, teachers, rare)
     compile_learner(learner, recipe, steps=recipe.epochs * len(batches))
-    state = _RunState(
+    state = Checkpoint(
         learner,
         RunningAverage(learner, recipe.averaging),
         run_dir / CHECKPOINT,
-        _identity(recipe, train, seed, teachers, rare),
+        identity_of(recipe, train, seed, teachers, rare),
     )
     first = state.resume()
     batches.start_epoch(first)
@@ -113,8 +100,8 @@ def fit_member(
             verbose=0,
             callbacks=[
                 state.average,
-                _Save(state),
-                _Progress(recipe.epochs, len(batches), first, progress, label),
+                SaveEpoch(state),
+                Progress(recipe.epochs, len(batches), first, progress, label),
             ],
         )
     training_view(shipped).set_weights(state.average.weights)
@@ -133,156 +120,6 @@ def predict_logits(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.
     """
     [logits] = run_keras(keras.Model(model.input, model.get_layer("logits").output), images)
     return logits
-
-
-class RunningAverage(keras.callbacks.Callback):  # type: ignore[misc]
-    """The running average of a network's weights, updated at each step of its training.
-
-    Attributes:
-        weights: The average, in the order of `get_weights`; float32, changed in place.
-        steps: How many steps it has seen.
-    """
-
-    def __init__(self, learner: keras.Model, decay: float) -> None:
-        """Begin with the weights as they are.
-
-        Args:
-            learner: The network that is to be trained.
-            decay: What a step leaves of the average before it, in [0, 1).
-        """
-        super().__init__()
-        self.weights: Weights = [np.array(weight) for weight in learner.get_weights()]
-        self.decay, self.steps = decay, 0
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Take in the weights after one step."""
-        self.steps += 1
-        # The first steps count fully, or the average would remember the random start.
-        kept = min(self.decay, self.steps / (self.steps + 10))
-        # On JAX, Keras puts the trained weights into the network when a callback asks for it here.
-        for mean, value in zip(self.weights, self.model.get_weights(), strict=True):
-            mean += (1 - kept) * (value - mean)  # which leaves what is fixed exactly as it is
-
-
-class _RunState:
-    """Everything that the next epoch depends on, in memory and in one file."""
-
-    def __init__(
-        self, learner: keras.Model, average: RunningAverage, path: Path, identity: str
-    ) -> None:
-        self.learner, self.average, self.path, self.identity = learner, average, path, identity
-        self.history: list[dict[str, float]] = []
-
-    def resume(self) -> int:
-        """Load the checkpoint if there is one; returns the number of epochs that are done."""
-        if not self.path.exists():
-            return 0
-        with np.load(self.path) as stored:
-            note = json.loads(str(stored["note"]))
-            if note["identity"] != self.identity:
-                raise ResumeMismatch(
-                    f"{self.path} belongs to another run: "
-                    f"{_difference(note['identity'], self.identity)}. Give the options of that "
-                    "run to go on with it, or another folder to start anew."
-                )
-            for index, variable in enumerate(self._variables()):
-                variable.assign(stored[f"variable_{index}"])
-            count = len(self.average.weights)
-            self.average.weights = [stored[f"average_{i}"] for i in range(count)]
-        self.history = note["history"]
-        self.average.steps = note["steps"]
-        return len(self.history)
-
-    def save(self) -> None:
-        """Write the file whole or not at all."""
-        arrays = {
-            f"variable_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(self._variables())
-        }
-        arrays |= {f"average_{i}": value for i, value in enumerate(self.average.weights)}
-        note = {
-            "identity": self.identity,
-            "steps": self.average.steps,
-            "history": self.history,
-        }
-        part = self.path.with_suffix(".part")
-        with part.open("wb") as file:
-            np.savez(file, note=np.array(json.dumps(note)), **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(self.path)
-
-    def _variables(self) -> list[Any]:
-        """Weights, the state of the dropout and the state of Adam, in a fixed order."""
-        return [*self.learner.variables, *self.learner.optimizer.variables]
-
-
-class _Save(keras.callbacks.Callback):  # type: ignore[misc]
-    """Note and save each epoch at its end."""
-
-    def __init__(self, state: _RunState) -> None:
-        super().__init__()
-        self.state = state
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self.started = time.monotonic()
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        state, logs = self.state, logs if logs is not None else {}
-        if not all(np.isfinite(weight).all() for weight in state.average.weights):
-            raise TrainerError(
-                f"The training diverged in epoch {epoch + 1}: its weights are no numbers any more. "
-                "Start a new run with a lower --learning-rate, or with --no-mixed-precision."
-            )
-        row = {
-            "epoch": float(epoch + 1),
-            "loss": float(logs["pneumonia_loss"]),
-            "accuracy": float(logs["pneumonia_accuracy"]),
-            "learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
-            "seconds": time.monotonic() - self.started,
-        }
-        logs.update(row)
-        state.history.append(row)
-        state.save()
-
-
-class _Progress(keras.callbacks.Callback):  # type: ignore[misc]
-    """One bar over all steps on a terminal, and one line an epoch everywhere."""
-
-    def __init__(self, epochs: int, steps: int, done: int, shown: bool, label: str) -> None:
-        super().__init__()
-        self.epochs, self.shown = epochs, shown
-        self.left = (epochs - done) * steps
-        self.batches = 0
-        self.bar = tqdm(
-            total=epochs * steps,
-            initial=done * steps,
-            desc=label,
-            unit="batch",
-            disable=None if shown else True,
-            leave=False,
-            file=sys.stderr,
-        )
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        self.bar.update()
-        self.batches += 1
-        if self.batches == _SETTLED:
-            self.since = time.monotonic()
-        if self.batches == _SETTLED + _TIMED and self.shown:
-            seconds = (time.monotonic() - self.since) / _TIMED * (self.left - self.batches)
-            tqdm.write(f"training will take about {duration(seconds)}", file=sys.stderr)
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        if self.shown and logs:
-            tqdm.write(
-                f"epoch {epoch + 1}/{self.epochs}: "
-                f"loss {logs['loss']:.4f}, accuracy {logs['accuracy']:.4f}; "
-                f"{logs['seconds']:.0f} s",
-                file=sys.stderr,
-            )
-
-    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        self.bar.close()
 
 
 def compile_learner(learner: keras.Model, recipe: Recipe, steps: int) -> None:
@@ -327,32 +164,3 @@ def precision(policy: str) -> Iterator[None]:
         yield
     finally:
         keras.config.set_dtype_policy(before)
-
-
-def _identity(
-    recipe: Recipe, train: Split, seed: int, teachers: Teachers | None, rare: Flags | None
-) -> str:
-    """What must be equal for a checkpoint to be of the same run."""
-    names = hashlib.sha256("\n".join(train.paths).encode()).hexdigest()
-    return json.dumps(
-        {
-            "recipe": recipe.to_json(),
-            "seed": seed,
-            "training images": len(train),
-            "digest of their names": names[:12],
-            "teachers": teachers.digests if teachers else [],
-        }
-        | ({} if rare is None else {"rare images": int(rare.sum())}),
-        sort_keys=True,
-    )
-
-
-def _difference(theirs: str, ours: str) -> str:
-    stored, asked = json.loads(theirs), json.loads(ours)
-    stored, asked = (side.pop("recipe") | side for side in (stored, asked))
-    changed = [
-        f"{name} was {stored.get(name)!r}, is {asked.get(name)!r}"
-        for name in asked
-        if stored.get(name) != asked[name]
-    ]
-    return "; ".join(changed) or "an older version of this program wrote it"

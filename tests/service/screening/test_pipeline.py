@@ -119,6 +119,19 @@ def test_a_model_that_knows_nobody_says_so(model: ServedModel) -> None:
     assert [code for code, _ in answer.warnings] == ["unknown_familiarity"]
 
 
+def test_what_a_bundle_lacks_is_said_with_each_answer(model: ServedModel) -> None:
+    lacks = ("calibration", "refusal", "familiarity", "figures")
+    answer = say(model, [2.0, 0.0, 3.0], unfamiliar=None, lacks=lacks)
+    codes = [code for code, _ in answer.warnings]
+    assert codes == ["uncalibrated_model", "no_refusal", "unmeasured_model", "unknown_familiarity"]
+    assert say(model, [2.0, 0.0, 3.0], [0.0] * 4, lacks=("figures",)).warnings == (
+        (
+            "unmeasured_model",
+            "How good the model is was never measured: nothing is known of its errors.",
+        ),
+    )
+
+
 def test_numbers_that_are_not_finite_are_no_answer(model: ServedModel) -> None:
     with pytest.raises(NetworkInvalid):
         say(model, [float("nan"), 0, 3])

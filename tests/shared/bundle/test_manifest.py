@@ -21,6 +21,12 @@ def test_defaults_follow_the_contract() -> None:
     assert draft["calibration"] == {"temperature": 1.0, "bias": 0.0}
 
 
+def test_a_manifest_of_before_says_of_nothing_that_it_is_lacking() -> None:
+    fields = json.loads(Draft(operating_point=POINT, lacks=("refusal",)).model_dump_json())
+    assert fields.pop("lacks") == ["refusal"]
+    assert Draft.model_validate(fields).lacks == ()
+
+
 @pytest.mark.parametrize(
     "fields",
     [

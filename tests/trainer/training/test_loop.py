@@ -24,13 +24,9 @@ from trainer.evaluation.heatmap_checks import randomised_maps, similarity  # noq
 from trainer.model.network import build_network, training_view  # noqa: E402
 from trainer.model.onnx_export import named_outputs  # noqa: E402
 from trainer.training import loop  # noqa: E402
-from trainer.training.loop import (  # noqa: E402
-    ResumeMismatch,
-    RunningAverage,
-    compile_learner,
-    fit_member,
-    predict_logits,
-)
+from trainer.training.averaging import RunningAverage  # noqa: E402
+from trainer.training.checkpoint import ResumeMismatch  # noqa: E402
+from trainer.training.loop import compile_learner, fit_member, predict_logits  # noqa: E402
 
 
 def phantoms(seed: int, count: int) -> Split:
