@@ -135,7 +135,7 @@ def samples() -> list[Path]:
 
 
 def served_models(folder: Path, real: bool) -> Path | None:
-    """A models folder with the bundle that ships; None, for a tiny one, for phantoms."""
+    """A models folder with the bundle that ships; None, for a tiny one, with phantoms."""
     if not real:
         return None
     bundle = ROOT / "models" / "default"

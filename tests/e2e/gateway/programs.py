@@ -1,6 +1,5 @@
 """The programs around a gateway, each a process that can be killed and started again."""
 
-import json
 import os
 import shutil
 import signal
@@ -18,6 +17,9 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.service.tiny_bundle import publish_tiny
+
+PACS = ROOT / "deploy" / "pacs"
+USER = ("orthanc", "orthanc")
 
 PATIENCE = 120
 """Seconds to wait for what takes a few: the machine may be busy."""
@@ -92,7 +94,8 @@ class Program:
 
     def _answers(self) -> bool:
         with suppress(httpx.HTTPError):
-            return httpx.get(self._ready, timeout=5, trust_env=False).status_code == 200
+            answer = httpx.get(self._ready, timeout=5, trust_env=False, auth=USER)
+            return answer.status_code == httpx.codes.OK
         return False
 
 
@@ -102,16 +105,19 @@ class Hospital:
     Attributes:
         gateway: The gateway's process.
         service: The screening service's process; its model is a tiny one that refuses nothing.
-        archive: Orthanc's process.
+        archive: Orthanc's process, set up as in deploy/pacs.
         port: The gateway's DICOM port.
         spool: The gateway's spool.
         metrics_url: Where the gateway's metrics are.
         archive_url: Orthanc's HTTP address.
+        archive_port: Its DICOM port.
     """
 
     def __init__(self, folder: Path, models: Path | None = None, **settings: object) -> None:
         self.folder = folder
-        self.port, archive_port = free_port(), free_port()
+        self.port, self.archive_port = free_port(), free_port()
+        store = folder / "archive"
+        store.mkdir()
         self.archive_url = f"http://127.0.0.1:{free_port()}"
         self.service_url = f"http://127.0.0.1:{free_port()}"
         self.metrics_url = f"http://127.0.0.1:{free_port()}"
@@ -129,13 +135,20 @@ class Hospital:
         )
         self.archive = Program(
             "archive",
-            ["Orthanc", str(self._orthanc(archive_port))],
+            ["Orthanc", str(PACS / "orthanc.json")],
             f"{self.archive_url}/system",
             folder,
-            {},
+            {
+                "PACS_FOLDER": str(store),
+                "PACS_SCRIPTS": str(PACS),
+                "PACS_DICOM_PORT": str(self.archive_port),
+                "PACS_HTTP_PORT": self.archive_url.rpartition(":")[2],
+                "PACS_GATEWAY_HOST": "127.0.0.1",
+                "PACS_GATEWAY_PORT": str(self.port),
+            },
         )
         usual: dict[str, object] = {
-            "archive": f"ARCHIVE@127.0.0.1:{archive_port}",
+            "archive": f"ORTHANC@127.0.0.1:{self.archive_port}",
             "service": self.service_url,
             "port": self.port,
             "health_port": self.metrics_url.rpartition(":")[2],
@@ -154,12 +167,22 @@ class Hospital:
     def objects(self, modality: str) -> list[dict[str, Any]]:
         """The tags of all objects of a modality in the archive."""
         query = {"Level": "Instance", "Query": {"Modality": modality}, "Expand": True}
-        found = httpx.post(f"{self.archive_url}/tools/find", json=query, timeout=60)
+        url = f"{self.archive_url}/tools/find"
+        found = httpx.post(url, json=query, timeout=60, auth=USER)
         return [one["MainDicomTags"] | {"id": one["ID"]} for one in found.json()]
+
+    def wait_for(self, modality: str, count: int) -> list[dict[str, Any]]:
+        """The same, once there are so many."""
+        deadline = time.monotonic() + PATIENCE
+        while len(found := self.objects(modality)) < count:
+            assert time.monotonic() < deadline, f"{len(found)} of {count} {modality} came"
+            time.sleep(0.2)
+        return found
 
     def file(self, identifier: str, path: Path) -> Path:
         """Writes an object of the archive to a file."""
-        answer = httpx.get(f"{self.archive_url}/instances/{identifier}/file", timeout=60)
+        url = f"{self.archive_url}/instances/{identifier}/file"
+        answer = httpx.get(url, timeout=60, auth=USER)
         path.write_bytes(answer.content)
         return path
 
@@ -176,31 +199,18 @@ class Hospital:
             assert time.monotonic() < deadline, "the spool was not empty in time"
             time.sleep(0.2)
 
-    def send(self, *files: Path | str) -> bool:
-        """Sends files with storescu, which takes options among them; whether all were taken."""
+    def send(self, *files: Path | str, to_archive: bool = False) -> bool:
+        """Sends files with storescu to the gateway, or the archive; whether all were taken.
+
+        Options of storescu may be among the files.
+        """
         command = ["storescu", "-to", "10", "-ta", "10", "-td", "30", "-aet", "MODALITY"]
-        address = ["-aec", "CXRSCREEN", "127.0.0.1", str(self.port)]
+        title, port = ("ORTHANC", self.archive_port) if to_archive else ("CXRSCREEN", self.port)
+        address = ["-aec", title, "127.0.0.1", str(port)]
         sent = subprocess.run(
             [*command, *address, *map(str, files)], capture_output=True, check=False, timeout=3600
         )
         return sent.returncode == 0
-
-    def _orthanc(self, port: int) -> Path:
-        store = self.folder / "archive"
-        store.mkdir()
-        settings = {
-            "StorageDirectory": str(store),
-            "IndexDirectory": str(store),
-            "HttpPort": int(self.archive_url.rpartition(":")[2]),
-            "DicomPort": port,
-            "DicomAet": "ARCHIVE",
-            "RemoteAccessAllowed": False,
-            "MaximumPduLength": 131072,
-            "Plugins": [],
-        }
-        path = self.folder / "orthanc.json"
-        path.write_text(json.dumps(settings))
-        return path
 
 
 @contextmanager

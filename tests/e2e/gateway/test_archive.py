@@ -1,0 +1,60 @@
+"""From an archive to the gateway and back: what Orthanc, dcmtk and dicom3tools say of it."""
+
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.gateway.programs import USER, Hospital
+from tests.gateway.radiographs import radiograph, write
+
+pytestmark = pytest.mark.slow
+
+
+def run(*command: str) -> str:
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    return ended.stdout + ended.stderr
+
+
+def test_an_echo_is_answered(place: Hospital) -> None:
+    assert "Error" not in run("echoscu", "-aec", "CXRSCREEN", "127.0.0.1", str(place.port))
+    assert "Rejected" in run("echoscu", "-aec", "SOMEONE", "127.0.0.1", str(place.port))
+
+
+def test_an_x_ray_in_the_archive_gets_a_report_and_a_picture(
+    place: Hospital, tmp_path: Path
+) -> None:
+    image = radiograph(PatientName="Ünal^Zoë")
+    assert place.send(write(image, tmp_path / "image.dcm"), to_archive=True)
+    [report], [capture] = place.wait_for("SR", 1), place.wait_for("OT", 1)
+    files = [
+        str(place.file(one["id"], tmp_path / f"{name}.dcm"))
+        for name, one in (("report", report), ("capture", capture))
+    ]
+    for file in files:
+        said = run("dciodvfy", file)
+        assert "Error" not in said, said
+        assert image.StudyInstanceUID in run("dcmdump", "+P", "StudyInstanceUID", file)
+    text = run("dsrdump", "+U8", files[0])
+    for expected in ('(233604007,SCT,"Pneumonia")', "Probability", "not a diagnosis", "Ünal^Zoë"):
+        assert expected in text, text
+    preview = f"{place.archive_url}/instances/{capture['id']}/preview"
+    assert httpx.get(preview, auth=USER, timeout=60).headers["content-type"] == "image/png"
+    place.wait_until_delivered()
+    assert not list(place.spool.rglob("*.dcm"))
+
+
+def test_the_archive_sends_again_what_did_not_reach_the_gateway(
+    place: Hospital, tmp_path: Path
+) -> None:
+    before = len(place.objects("SR"))
+    place.gateway.kill()
+    assert place.send(write(radiograph(), tmp_path / "image.dcm"), to_archive=True)
+    place.gateway.start()
+    place.gateway.wait_until_ready()
+    place.wait_for("SR", before + 1)
+
+
+def test_it_stops_in_good_order(place: Hospital) -> None:
+    assert place.gateway.stop() == 0
