@@ -36,7 +36,7 @@ def test_an_x_ray_in_the_archive_gets_a_report_and_a_picture(
         said = run("dciodvfy", file)
         assert "Error" not in said, said
         assert image.StudyInstanceUID in run("dcmdump", "+P", "StudyInstanceUID", file)
-    text = run("dsrdump", "+U8", files[0])
+    text = run("dsrdump", "+U8", "+Pl", files[0])
     for expected in ('(233604007,SCT,"Pneumonia")', "Probability", "not a diagnosis", "Ünal^Zoë"):
         assert expected in text, text
     preview = f"{place.archive_url}/instances/{capture['id']}/preview"
