@@ -28,7 +28,7 @@ from tests.conftest import ROOT
 from tests.e2e.gateway.programs import Hospital, hospital
 from tests.gateway.radiographs import radiograph, write
 
-_AT_ONCE = 2
+_AT_ONCE = 4
 """Requests at once: as many as the gateway makes, by default."""
 
 _ADDRESSES = {

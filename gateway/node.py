@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from pydicom import config
+
 from gateway.dicom.receiver import Receiver
 from gateway.dicom.sender import Sender
 from gateway.screening_client import ScreeningClient
@@ -130,6 +132,9 @@ def run_gateway(settings: Settings) -> None:
         OSError: An address cannot be listened on, or the spool's folder not be written.
         SpoolInUse: Another gateway works on the spool.
     """
+    # What an image says is passed on as it is, whether it keeps to the standard or not.
+    config.settings.reading_validation_mode = config.IGNORE
+    config.settings.writing_validation_mode = config.IGNORE
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

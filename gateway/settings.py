@@ -56,7 +56,7 @@ class Settings(BaseSettings):
     )
     service_seconds: Seconds = Field(60, description="the service answers within this")
     screenings: int = Field(
-        2, ge=1, le=64, description="images that the service is asked about at once"
+        4, ge=1, le=64, description="images that the service is asked about at once"
     )
 
     host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for all")

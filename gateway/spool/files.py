@@ -1,4 +1,4 @@
-"""Files that outlive a loss of power: written whole, synchronised, and their folder too."""
+"""Files that outlive a loss of power: written whole, synchronised, and their folders too."""
 
 import os
 from contextlib import suppress
@@ -14,8 +14,8 @@ def synchronise(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_synchronised(path: Path, content: bytes) -> None:
-    """Writes a file, whole or not at all; on return it outlives a loss of power."""
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes a file, whole or not at all; its name is to be synchronised with its folder."""
     partial = path.with_name(path.name + ".partial")
     try:
         with partial.open("wb") as stream:
@@ -26,7 +26,6 @@ def write_synchronised(path: Path, content: bytes) -> None:
     except OSError:
         remove(partial)
         raise
-    synchronise(path.parent)
 
 
 def remove(path: Path) -> None:

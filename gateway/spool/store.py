@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
-from gateway.spool.files import remove, synchronise, write_synchronised
+from gateway.spool.files import remove, synchronise, write_whole
 from gateway.spool.ledger import Entry, Ledger, Stage
 
 
@@ -129,12 +129,12 @@ class Spool:
         """
         key = key_of(image_uid)
         synchronise(file)
+        kept = self._images / f"{key}.dcm"
+        file.rename(kept)
+        synchronise(self._images)
         with self._changed:
             if self._ledger.has(key):
                 return  # it came on two connections at once
-            kept = self._images / f"{key}.dcm"
-            file.rename(kept)
-            synchronise(self._images)
             try:
                 self._ledger.add(key, image_uid, caller)
             except sqlite3.Error:
@@ -177,7 +177,8 @@ class Spool:
             results: The DICOM files by kind, such as "report", in the order to send them in.
         """
         for order, (kind, content) in enumerate(results.items()):
-            write_synchronised(self._results / f"{entry.key}.{order}-{kind}.dcm", content)
+            write_whole(self._results / f"{entry.key}.{order}-{kind}.dcm", content)
+        synchronise(self._results)
         with self._giving_back(entry):
             self._ledger.screened(entry.key, model)
 
