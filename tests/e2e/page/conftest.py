@@ -12,6 +12,7 @@ from tests.e2e.page import model
 from tests.e2e.page.driver import Driver
 from tests.e2e.page.figures import FIGURES
 from tests.e2e.process import serving
+from tests.shared.imaging.radiographs import radiograph
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 QUIET = (
@@ -61,7 +62,8 @@ def service(models: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Files by name: normal, uncertain, pneumonia, unfamiliar, landscape, text, empty, scan."""
+    """Files by name: normal, uncertain, pneumonia, unfamiliar, landscape, text, empty, scan,
+    radiograph, tomogram."""
     folder = tmp_path_factory.mktemp("pictures")
     contents = {f"{outcome}.png": model.encoded(model.xray(outcome)) for outcome in model.OPACITIES}
     contents |= {
@@ -70,6 +72,8 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "text.jpeg": b"no picture at all\n" * 40,
         "empty.png": b"",
         "scan.tiff": model.encoded(model.xray("pneumonia"), "TIFF"),
+        "radiograph.dcm": radiograph(model.xray("pneumonia"), 8),
+        "tomogram.dcm": radiograph(model.xray("pneumonia"), 8, Modality="CT"),
     }
     for name, content in contents.items():
         (folder / name).write_bytes(content)

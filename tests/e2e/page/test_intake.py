@@ -86,12 +86,33 @@ def test_a_computer_without_touch_offers_no_camera(open_page: OpenPage) -> None:
     expect(open_page().page.get_by_text("Take a photo")).to_be_hidden()
 
 
-def test_a_format_that_the_browser_cannot_show_is_checked_all_the_same(
+@pytest.mark.parametrize("picture", ["scan", "radiograph"])
+def test_what_the_browser_cannot_show_is_shown_with_its_answer(
+    open_page: OpenPage, pictures: dict[str, Path], picture: str
+) -> None:
+    driver = open_page()
+    driver.choose(pictures[picture])
+    assert driver.outcome() == "pneumonia"
+    assert (
+        driver.page.locator("#picture")
+        .get_attribute("src", timeout=5000)
+        .startswith("data:image/jpeg;base64,")
+    )
+    driver.until("document.querySelector('#picture').naturalWidth > 100")
+    driver.until("document.querySelector('.thumb').naturalWidth > 100")
+    expect(driver.page.locator("#heat")).to_be_visible()
+    expect(driver.page.locator("#no-preview")).to_be_hidden()
+    assert driver.complaints == []
+
+
+def test_a_dicom_file_of_another_kind_is_refused_and_not_shown(
     open_page: OpenPage, pictures: dict[str, Path]
 ) -> None:
     driver = open_page()
-    driver.choose(pictures["scan"])
-    assert driver.outcome() == "pneumonia"
+    driver.choose(pictures["tomogram"])
+    assert driver.outcome() == "failed"
+    assert driver.text("#answer .label") == "This kind of DICOM file is not read"
+    expect(driver.page.get_by_role("status")).to_contain_text("a single image of the kind CR or DX")
     expect(driver.page.get_by_text("This browser cannot show this kind of image")).to_be_visible()
 
 

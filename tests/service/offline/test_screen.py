@@ -12,7 +12,14 @@ import pytest
 from service.offline import screen
 from service.offline.screen import screen_folders
 from service.settings import Settings
-from tests.service.tiny_bundle import NORMAL_LIKE, PNEUMONIA_LIKE, publish_tiny, tiny_draft
+from tests.service.tiny_bundle import (
+    NORMAL_LIKE,
+    PNEUMONIA_LIKE,
+    publish_tiny,
+    tilted,
+    tiny_draft,
+)
+from tests.shared.imaging.radiographs import radiograph
 
 
 @pytest.fixture
@@ -38,6 +45,24 @@ def settings(models: Path) -> Settings:
 def rows(out: Path) -> list[dict[str, str]]:
     with out.open(newline="") as file:
         return list(csv.DictReader(file)) if out.suffix == ".csv" else [*map(json.loads, file)]
+
+
+def test_dicom_files_have_rows_too(settings: Settings, tmp_path: Path) -> None:
+    """As a disc from a hospital has them: without a suffix, and with others among them."""
+    disc = tmp_path / "DICOM"
+    disc.mkdir()
+    picture = tilted(60, 180)
+    (disc / "IM000001").write_bytes(radiograph(picture, 8))
+    (disc / "IM000002.dcm").write_bytes(radiograph(picture, 8, PatientAge="040Y"))
+    (disc / "IM000003.dcm").write_bytes(radiograph(picture, 8, Modality="SR", PixelData=None))
+    out = tmp_path / "results.csv"
+    assert screen_folders([disc], out, settings, fresh=False) == 0
+    child, adult, report = rows(out)
+    assert (child["label"], child["reliable"], child["warnings"]) == ("PNEUMONIA", "True", "")
+    assert (adult["label"], adult["reliable"]) == ("PNEUMONIA", "False")
+    assert adult["warnings"] == "patient_age"
+    assert report["problem"] == "dicom"
+    assert "Modality (0008,0060)" in report["detail"]
 
 
 @pytest.mark.parametrize("name", ["results.csv", "results.jsonl"])
