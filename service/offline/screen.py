@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from service.inference.loaded_model import ServedModel
 from service.inference.model_watcher import Engine
+from service.offline.lock import Locked
 from service.offline.results import Results, ResultsInvalid
 from service.offline.row import UNREADABLE, Row
 from service.problems import INTERNAL, UPLOAD_TOO_LARGE, Problem
@@ -63,6 +64,8 @@ def screen_folders(paths: list[Path], out: Path, settings: Settings, fresh: bool
             return _screen_all(paths, total, results, engine.model, settings)
     except ResultsInvalid as invalid:
         return _fail(str(invalid))
+    except Locked as locked:
+        return _fail(f"{out} is being written by {locked}. Wait for it, or name another file.")
     except OSError as error:
         return _fail(f"Cannot write {out}: {error.strerror}. Rows written so far are kept.")
 

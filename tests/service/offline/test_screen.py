@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from service.offline import screen
+from service.offline.results import Results
 from service.offline.screen import screen_folders
 from service.settings import Settings
 from tests.service.tiny_bundle import (
@@ -297,3 +298,24 @@ def test_a_damaged_file_of_results_is_named(
         assert screen_folders([images], out, settings, fresh=False) == 2
         assert "--fresh" in capsys.readouterr().err
         assert out.read_text().startswith(whole)
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_second_run_on_the_same_file_is_told_who_writes_it(
+    images: Path,
+    settings: Settings,
+    tmp_path: Path,
+    fresh: bool,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out, link = tmp_path / "results.csv", tmp_path / "link.csv"
+    screen_folders([images], out, settings, fresh=False)
+    link.symlink_to(out)
+    whole = out.read_bytes()
+    version = rows(out)[0]["model"]
+    with Results(out, version):
+        for name in (out, link):
+            assert screen_folders([images], name, settings, fresh) == 2
+            assert f"is being written by process {os.getpid()} on" in capsys.readouterr().err
+    assert out.read_bytes() == whole
+    assert screen_folders([images], out, settings, fresh) == 0
