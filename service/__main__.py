@@ -2,30 +2,25 @@
 
 import argparse
 import sys
-from pathlib import Path
 
+from service.offline import command
 from service.settings import PREFIX, Settings, SettingsInvalid, read_settings
 
 EXIT_INVALID = 2
-
-_SCREEN = """Screens files and folders of any size, without HTTP, on all cores. A run that was
-stopped goes on where it left off when the same command is given again."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command that the arguments name.
 
     Returns:
-        The exit code: 0; 2 where settings, arguments or files are wrong; 130 where
-        Ctrl-C stopped `screen`. A server that is told to stop ends with 0.
+        The exit code: 0; 1 where `screen` could not do all; 2 where settings, arguments or files
+        are wrong; 130 where Ctrl-C stopped `screen`. A server that is told to stop ends with 0.
     """
     chosen = _parser().parse_args(arguments)
     try:
         settings = read_settings()
         if chosen.command == "screen":
-            from service.offline.screen import screen_folders
-
-            return screen_folders(chosen.paths, chosen.out, settings, chosen.fresh)
+            return command.run(chosen, settings)
         return _serve(settings)
     except SettingsInvalid as invalid:
         print(f"The service does not start:\n{invalid}", file=sys.stderr)
@@ -41,16 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", metavar="serve | screen")
     commands.add_parser("serve", help="serve over HTTP (the default)")
-    screen = commands.add_parser(
-        "screen",
-        help="screen files and folders",
-        description=_SCREEN,
-    )
-    screen.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a file or a folder")
-    screen.add_argument(
-        "--out", type=Path, required=True, metavar="FILE", help="results, .csv or .jsonl"
-    )
-    screen.add_argument("--fresh", action="store_true", help="begin anew: forget what FILE holds")
+    command.add_arguments(commands.add_parser("screen", help="screen files, folders, archives"))
     return parser
 
 

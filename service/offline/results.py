@@ -12,13 +12,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final, Self
 
+from service.offline.answer import PASSING
 from service.offline.lock import locked
-from service.offline.row import UNREADABLE, Row
+from service.offline.row import Row
 from service.offline.seen import SeenPaths
-from service.problems import INTERNAL, OVERLOADED
-
-PASSING: Final = frozenset({UNREADABLE, INTERNAL.slug, OVERLOADED.slug})
-"""Problems that are the machine's and not the image's: another run tries again."""
 
 
 class ResultsInvalid(ValueError):
@@ -51,7 +48,9 @@ class Results:
             OSError: It cannot be written.
         """
         if path.suffix not in (".csv", ".jsonl"):
-            raise ResultsInvalid(f"{path}: the name must end with .csv or .jsonl.")
+            raise ResultsInvalid(
+                f"{path}: the name must end with .csv or .jsonl, that of a folder with /."
+            )
         self.path = path
         self._model = model
         self._csv = path.suffix == ".csv"

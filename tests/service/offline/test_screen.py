@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from service.offline import screen
+from service.offline import answer
 from service.offline.results import Results
 from service.offline.screen import screen_folders
 from service.settings import Settings
@@ -113,7 +113,7 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     out = tmp_path / "results.csv"
-    whole = screen.screen  # type: ignore[attr-defined]
+    whole = answer.screen  # type: ignore[attr-defined]
     done: list[int] = []
 
     def interrupted(*arguments: object) -> object:
@@ -122,12 +122,12 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(
         done.append(1)
         return whole(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(screen, "screen", interrupted)
+    monkeypatch.setattr(answer, "screen", interrupted)
     settings = settings.model_copy(update={"cores": 1})
     assert screen_folders([images], out, settings, fresh=False) == 130
     assert "Run the same command again" in capsys.readouterr().err
     assert len(rows(out)) == 2
-    monkeypatch.setattr(screen, "screen", whole)
+    monkeypatch.setattr(answer, "screen", whole)
     assert screen_folders([images], out, settings, fresh=False) == 0
     assert len(rows(out)) == 4
 
@@ -220,7 +220,7 @@ def test_a_file_that_could_not_be_read_is_tried_again(
 def test_a_network_that_fails_on_one_image_fails_on_no_other(
     images: Path, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = screen.screen  # type: ignore[attr-defined]
+    whole = answer.screen  # type: ignore[attr-defined]
 
     def failing(model: Any, data: bytes, budget: Any) -> Any:
         if data == PNEUMONIA_LIKE:
@@ -229,7 +229,7 @@ def test_a_network_that_fails_on_one_image_fails_on_no_other(
 
     out = tmp_path / "results.csv"
     with monkeypatch.context() as patch:
-        patch.setattr(screen, "screen", failing)
+        patch.setattr(answer, "screen", failing)
         assert screen_folders([images], out, settings, fresh=False) == 0
     assert [row["problem"] for row in rows(out)] == ["internal-error", "", "", "unsupported-format"]
     assert "Non-zero status code" in rows(out)[0]["detail"]
@@ -241,7 +241,7 @@ def test_memory_is_given_back_as_when_serving(
     images: Path, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workers: list[int] = []
-    monkeypatch.setattr(screen, "keep_small_blocks", workers.append)
+    monkeypatch.setattr("service.offline.screen.keep_small_blocks", workers.append)
     screen_folders([images], tmp_path / "results.csv", settings, fresh=False)
     assert workers == [settings.cores]
 
