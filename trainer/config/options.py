@@ -66,8 +66,8 @@ class Options:
     rule: str = knob(
         "fixed=0.5",
         RULES_HELP,
-        "the decision threshold; a network that learned from even classes balances at one half, and "
-        "what is fitted to folds of the same hospital lies too low elsewhere",
+        "the decision threshold; a network that learned from even classes balances at one half, "
+        "and what is fitted to folds of the same hospital lies too low elsewhere",
     )
     rule_out: OpenShare = knob(
         0.99, "sensitivity, 0 to 1", "below the uncertain band lie only so few pneumonias"

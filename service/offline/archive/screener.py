@@ -17,6 +17,9 @@ from service.settings import Settings
 _AHEAD: Final = 4
 """Files that are read or wait, for each core: storage that is far away takes its time."""
 
+_BESIDE: Final = 4 * 1024 * 1024
+"""Memory for other files beside one of the largest."""
+
 
 class Screener:
     """A model and the threads that screen with it: one for each core, others that read for them.
@@ -32,7 +35,7 @@ class Screener:
         self.settings = settings
         self.ahead = _AHEAD * settings.cores
         self._decoded = ByteBudget(settings.decoded_budget)
-        self._read = ByteBudget(settings.body_budget)
+        self._read = ByteBudget(settings.body_limit + _BESIDE)
         self._readers = ThreadPoolExecutor(self.ahead, thread_name_prefix="reading")
         self._cores = ThreadPoolExecutor(settings.cores, thread_name_prefix="screening")
 

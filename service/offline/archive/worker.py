@@ -14,7 +14,6 @@ from threading import Lock
 from typing import Final
 
 from service.inference.loaded_model import load_bundle
-from service.inference.onnx_network import NetworkInvalid, warm_up
 from service.offline.answer import PASSING
 from service.offline.archive.alone import Died, each_alone
 from service.offline.archive.part_file import part_name, write_part
@@ -24,6 +23,7 @@ from service.offline.archive.storage import Folder
 from service.offline.row import UNREADABLE, Row
 from service.problems import INTERNAL
 from service.settings import Settings
+from shared.network import NetworkInvalid, warm_up
 
 _TRIES: Final = 3
 _IN_A_ROW: Final = 16

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.screening import pipeline
+from service.screening import network_input
 from tests.service.api.test_refusals import expect
 from tests.service.conftest import Start, wait_until
 from tests.service.http.connections import SCREEN, connection
@@ -19,7 +19,7 @@ from tests.service.tiny_bundle import NORMAL_LIKE
 def hanging(client: httpx.Client, monkeypatch: pytest.MonkeyPatch, images: int) -> Iterator[None]:
     """So many images that hang their decoder for the length of a block, as a damaged one might."""
     free = threading.Event()
-    read = pipeline.network_input
+    read = network_input.network_input
     hung = threading.Semaphore(images)
 
     def hang(*arguments: Any) -> Any:
@@ -27,7 +27,7 @@ def hanging(client: httpx.Client, monkeypatch: pytest.MonkeyPatch, images: int) 
             free.wait(60)
         return read(*arguments)
 
-    monkeypatch.setattr(pipeline, "network_input", hang)
+    monkeypatch.setattr("service.screening.pipeline.network_input", hang)
     try:
         with ExitStack() as stack:
             for _ in range(images):
@@ -62,12 +62,12 @@ def test_a_service_with_a_worker_left_goes_on(
 def test_busy_workers_do_not_hang(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     client = start(cores=1)
     seen: list[int] = []
-    screen = pipeline.network_input
+    screen = network_input.network_input
 
     def probe(*arguments: Any) -> Any:
         seen.append(client.get("/livez").status_code)
         return screen(*arguments)
 
-    monkeypatch.setattr(pipeline, "network_input", probe)
+    monkeypatch.setattr("service.screening.pipeline.network_input", probe)
     assert client.post("/predict", content=NORMAL_LIKE).status_code == 200
     assert seen == [200]

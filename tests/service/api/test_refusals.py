@@ -258,7 +258,7 @@ def test_an_image_that_became_text_is_blamed_on_the_client_that_made_it_so(
     client: httpx.Client, image: bytes, turn: Callable[[bytes], bytes]
 ) -> None:
     for sent in ({"content": turn(image)}, {"files": {"file": turn(image)}}):
-        response = client.post("/predict", **sent)  # type: ignore[arg-type]
+        response = client.post("/predict", **sent)
         detail = expect(response, 415, "unsupported-format").detail
         assert "your client sent the image as text: send the raw bytes" in detail
         assert "xport" not in detail

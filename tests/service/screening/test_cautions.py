@@ -1,7 +1,7 @@
 """Which cautions an image brings, and which of them make an answer unreliable."""
 
 from service.screening.cautions import UNFAMILIAR, UNKNOWN_FAMILIARITY, is_reliable, of_headers
-from shared.imaging.dicom_headers import Flag
+from shared.imaging.dicom.headers import Flag
 
 
 def test_every_flag_of_headers_is_a_caution_that_says_what_to_do() -> None:
