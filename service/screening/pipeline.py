@@ -28,8 +28,8 @@ from service.screening.heatmap_image import (
     draw_picture,
 )
 from service.screening.network_input import DecodingMemory, network_input
+from service.screening.sent_as_text import sent_as_text
 from shared.imaging.refusal import ImageRefused
-from shared.imaging.sent_as_text import sent_as_text
 from shared.interpretation import DIGITS, Interpretation
 from shared.labels import BACTERIAL, NORMAL, PNEUMONIA, VIRAL
 from shared.network import NetworkInvalid, Outputs

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from shared.imaging.sent_as_text import sent_as_text
+from service.screening.sent_as_text import sent_as_text
 from tests.shared.imaging.pictures import encode
 
 
