@@ -271,7 +271,8 @@ def test_what_a_worker_notes_after_the_answer_changes_nothing(
 
     def late(*arguments: Any) -> None:
         wait_until(lambda: bool(noted))
-        arguments[-1]["infer"] = 1.0
+        (stages,) = (each for each in arguments if isinstance(each, dict))
+        stages["infer"] = 1.0
         done.set()
 
     client = start(answer_seconds=0.5)
