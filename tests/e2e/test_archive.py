@@ -1,6 +1,7 @@
 """Archives: whatever is killed, and whenever, each file of the plan is in the results once."""
 
 import json
+import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.e2e.archive_processes import (
     SCREEN,
     Storage,
@@ -279,7 +281,10 @@ def test_an_image_that_kills_its_process_is_a_row_of_its_own(
     poison.write_bytes(b"poison")
     command = [str(images), "--out", f"{out}/"]
     try:
-        codes = [screen(models, *command, PYTHONPATH=str(folder)).returncode for _ in range(4)]
+        codes = [
+            screen(models, *command, PYTHONPATH=f"{folder}{os.pathsep}{ROOT}").returncode
+            for _ in range(4)
+        ]
     finally:
         poison.write_bytes(kept)
     assert codes == [-signal.SIGKILL, -signal.SIGKILL, 1, 1]
