@@ -175,6 +175,16 @@ def test_serving_loads_nothing_for_dicom_until_such_a_file_comes(module: str) ->
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
+def test_loading_what_reads_dicom_asks_nothing_of_a_network() -> None:
+    """A release of pydicom fetched its example files on import."""
+    code = (
+        "import socket, sys; sys.addaudithook(lambda event, _: sys.exit(event) "
+        "if event in ('socket.connect', 'socket.getaddrinfo') else None); "
+        "import shared.imaging.dicom.image"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
 def test_the_app_only_puts_parts_together() -> None:
     assert len((ROOT / "service" / "app.py").read_text(encoding="utf-8").splitlines()) < 50
 
