@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from service.screening import network_input
+from service.api import image_upload
+from service.screening.pipeline import screen
 from tests.service.api.test_refusals import expect
 from tests.service.conftest import Start, wait_until
 from tests.service.http.connections import SCREEN, connection
@@ -19,15 +20,14 @@ from tests.service.tiny_bundle import NORMAL_LIKE
 def hanging(client: httpx.Client, monkeypatch: pytest.MonkeyPatch, images: int) -> Iterator[None]:
     """So many images that hang their decoder for the length of a block, as a damaged one might."""
     free = threading.Event()
-    read = network_input.network_input
     hung = threading.Semaphore(images)
 
     def hang(*arguments: Any) -> Any:
         if hung.acquire(blocking=False):
             free.wait(60)
-        return read(*arguments)
+        return screen(*arguments)
 
-    monkeypatch.setattr("service.screening.pipeline.network_input", hang)
+    monkeypatch.setattr(image_upload, "screen", hang)
     try:
         with ExitStack() as stack:
             for _ in range(images):
@@ -62,12 +62,11 @@ def test_a_service_with_a_worker_left_goes_on(
 def test_busy_workers_do_not_hang(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     client = start(cores=1)
     seen: list[int] = []
-    screen = network_input.network_input
 
     def probe(*arguments: Any) -> Any:
         seen.append(client.get("/livez").status_code)
         return screen(*arguments)
 
-    monkeypatch.setattr("service.screening.pipeline.network_input", probe)
+    monkeypatch.setattr(image_upload, "screen", probe)
     assert client.post("/predict", content=NORMAL_LIKE).status_code == 200
     assert seen == [200]

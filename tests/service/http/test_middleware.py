@@ -13,12 +13,13 @@ from typing import Any
 
 import httpx
 import pytest
-from starlette.types import Scope
 
 from service.api import image_upload
-from service.http.middleware import SECURITY_HEADERS, Edge
+from service.http import middleware
+from service.http.middleware import SECURITY_HEADERS, note
 from service.screening import network_input
 from service.telemetry.logging import set_up_logs
+from service.telemetry.metrics import Metrics
 from service.telemetry.request_record import Observation
 from shared.bundle.manifest import Metric, Unfamiliar
 from tests.service.api.test_refusals import expect
@@ -263,11 +264,10 @@ def test_what_a_worker_notes_after_the_answer_changes_nothing(
     """The log line could fail half-way otherwise: it goes through the stages at that moment."""
     noted: list[Observation] = []
     done = threading.Event()
-    note = Edge._note
 
-    def noting(self: Edge, scope: Scope, observation: Observation, *rest: Any) -> None:
+    def noting(metrics: Metrics, observation: Observation, *rest: Any) -> None:
         noted.append(observation)
-        note(self, scope, observation, *rest)
+        note(metrics, observation, *rest)
 
     def late(*arguments: Any) -> None:
         wait_until(lambda: bool(noted))
@@ -276,7 +276,7 @@ def test_what_a_worker_notes_after_the_answer_changes_nothing(
         done.set()
 
     client = start(answer_seconds=0.5)
-    monkeypatch.setattr(Edge, "_note", noting)
+    monkeypatch.setattr(middleware, "note", noting)
     monkeypatch.setattr(image_upload, "screen", late)
     expect(client.post("/predict", content=NORMAL_LIKE), 503, "took-too-long")
     assert done.wait(30)
