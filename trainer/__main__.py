@@ -13,7 +13,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Set
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -34,6 +34,15 @@ if TYPE_CHECKING:
 
 Fields = TypeVar("Fields", Options, Recipe)
 
+# What `run.json` holds before a run has begun.
+_STATE: dict[str, Any] = {
+    "recipe": {},
+    "options": {},
+    "test": True,
+    "external": {},
+    "not_chest": {},
+    "teachers": [],
+}
 _FULL = 5 * 2**20  # bytes; with less left a failed write means a full disk
 
 
@@ -81,79 +90,61 @@ def _fit(asked: argparse.Namespace) -> None:
     from trainer.runs.run_folder import RunFolder, check_writable
 
     work = asked.work or asked.models / ".trainer"
-    external, not_chest = (
-        _named("--external", asked.external),
-        _named("--not-chest", asked.not_chest),
-    )
-    if asked.resume is None:
-        if asked.data is None:
-            raise TrainerError(
-                "--data is missing: give the folder or the .zip that holds train and test, or "
-                "--resume to go on with a run. `python -m trainer download` fetches the data."
-            )
-        request = Request(
-            asked.data,
-            asked.models,
-            work,
-            _chosen(asked, Recipe),
-            _chosen(asked, Options),
-            asked.test is not False,
-            external,
-            not_chest,
-            tuple(map(find_teacher, asked.teacher)),
-            asked.unlike,
+    others = {name: _named(name, getattr(asked, name)) for name in ("external", "not_chest")}
+    run, began = None, _STATE
+    if asked.resume is not None:
+        check_writable(work, "--work")
+        run = RunFolder.resume(work, asked.resume)
+        began = run.state
+        _refuse_changes(asked, run)
+    elif asked.data is None:
+        raise TrainerError(
+            "--data is missing: give the folder or the .zip that holds train and test, or "
+            "--resume to go on with a run. `python -m trainer download` fetches the data."
         )
-        if "teaching" in given(asked, Recipe) and not asked.teacher:
-            raise _WrongValue("--teaching needs a --teacher: without one, the labels are all")
-        fit(request)
-        return
-    check_writable(work, "--work")
-    run = RunFolder.resume(work, asked.resume)
-    recipe, options = _stored(run, "recipe", Recipe), _stored(run, "options", Options)
-    _refuse_changes("recipe", given(asked, Recipe), run.state["recipe"])
-    anew = {n: v for n, v in given(asked, Options).items() if n in (*DECIDING, *REPORTING)}
-    _refuse_changes("options", given(asked, Options), run.state["options"] | anew)
-    options = _replaced(options, anew)
+    elif "teaching" in given(asked, Recipe) and not asked.teacher:
+        raise _WrongValue("--teaching needs a --teacher: without one, the labels are all")
+    for name, folders in others.items():
+        if not folders and getattr(asked, name) is not None:  # which --no-external makes of it
+            others[name] = {each: Path(path) for each, path in began[name].items()}
+    unlike = asked.unlike or began.get("unlike")
     request = Request(
-        asked.data or Path(run.state["data"]),
+        asked.data or Path(began["data"]),
         asked.models,
         work,
-        recipe,
-        options,
-        run.state["test"] if asked.test is None else asked.test,
-        external if external or asked.external is None else _paths(run.state["external"]),
-        not_chest if not_chest or asked.not_chest is None else _paths(run.state["not_chest"]),
-        tuple(map(find_teacher, asked.teacher)) or tuple(map(Path, run.state["teachers"])),
-        _unlike(asked, run),
+        _chosen(asked, Recipe, began["recipe"]),
+        _chosen(asked, Options, began["options"]),
+        began["test"] if asked.test is None else asked.test,
+        teachers=tuple(map(find_teacher, asked.teacher)) or tuple(map(Path, began["teachers"])),
+        unlike=Path(unlike) if unlike else None,
+        **others,
     )
     fit(request, run)
 
 
-def _unlike(asked: argparse.Namespace, run: "RunFolder") -> Path | None:
-    """The folder that a run began with, which is where it was or where it is now."""
-    began = run.state.get("unlike")
-    if asked.unlike is not None and began is None:
-        raise TrainerError(
-            f"The run {run.path} began without --unlike. Leave it out to go on, or start a new run "
-            "without --resume."
-        )
-    return asked.unlike or (Path(began) if began else None)
-
-
-def _stored(run: "RunFolder", part: str, of: type[Fields]) -> Fields:
-    if set(run.state[part]) != {item.name for item in fields(of)} or "learned" not in run.state:
+def _refuse_changes(asked: argparse.Namespace, run: "RunFolder") -> None:
+    """A resumed run keeps its recipe and options, but for how it decides and reports."""
+    known = {"recipe": Recipe, "options": Options}
+    if "learned" not in run.state or any(
+        set(run.state[part]) != {item.name for item in fields(of)} for part, of in known.items()
+    ):
         raise TrainerError(
             f"Another version of this program, with other options, began the run {run.path}. "
             "Finish it with that version, or start a new run without --resume."
         )
-    return of(**run.state[part])
-
-
-def _replaced(options: Options, changes: dict[str, Any]) -> Options:
-    try:
-        return replace(options, **changes)
-    except ValidationError as error:
-        raise _WrongValue(explain(error, Options)) from error
+    if asked.unlike is not None and run.state.get("unlike") is None:
+        raise TrainerError(
+            f"The run {run.path} began without --unlike. Leave it out to go on, or start a new run "
+            "without --resume."
+        )
+    for part, of in known.items():
+        for name, value in given(asked, of).items():
+            kept = run.state[part][name]
+            if value != kept and name not in (*DECIDING, *REPORTING):
+                raise TrainerError(
+                    f"--{name.replace('_', '-')} {value} differs from the {part} of the run to be "
+                    f"resumed, {kept}. Leave it out to go on, or start a new run without --resume."
+                )
 
 
 def _evaluate(asked: argparse.Namespace) -> None:
@@ -161,8 +152,8 @@ def _evaluate(asked: argparse.Namespace) -> None:
     from trainer.runs.bundles import open_model
 
     options = _chosen(asked, Options)
-    external = _named("--external", asked.external, {asked.data.name.lower()})
-    not_chest = _named("--not-chest", asked.not_chest)
+    external = _named("external", asked.external, {asked.data.name.lower()})
+    not_chest = _named("not_chest", asked.not_chest)
     evaluate(
         open_model(asked.bundle),
         asked.data,
@@ -198,19 +189,19 @@ def _download(asked: argparse.Namespace) -> None:
     say("Next", f"python -m trainer fit --data {path} --models models")
 
 
-def _chosen(asked: argparse.Namespace, of: type[Fields]) -> Fields:
+def _chosen(
+    asked: argparse.Namespace, of: type[Fields], began: dict[str, Any] | None = None
+) -> Fields:
+    """The recipe or the options that a run began with, with what is asked for now."""
     try:
-        return of(**given(asked, of))
+        return of(**{**(began or {}), **given(asked, of)})
     except ValidationError as error:
         raise _WrongValue(explain(error, of)) from error
 
 
-def _paths(stored: dict[str, str]) -> dict[str, Path]:
-    return {name: Path(path) for name, path in stored.items()}
-
-
-def _named(option: str, pairs: list[str] | None, own: Set[str] = frozenset()) -> dict[str, Path]:
+def _named(kind: str, pairs: list[str] | None, own: Set[str] = frozenset()) -> dict[str, Path]:
     """Folders by name, from NAME=DIR or from DIR, whose last part then is the name."""
+    option = f"--{kind.replace('_', '-')}"
     found: dict[str, Path] = {}
     for pair in pairs or []:
         name, equals, path = pair.partition("=")
@@ -229,16 +220,6 @@ def _named(option: str, pairs: list[str] | None, own: Set[str] = frozenset()) ->
             )
         found[name] = Path(path)
     return found
-
-
-def _refuse_changes(kind: str, asked: dict[str, object], kept: dict[str, object]) -> None:
-    for name, value in asked.items():
-        if kept.get(name) != value:
-            raise TrainerError(
-                f"--{name.replace('_', '-')} {value} differs from the {kind} of the run to be "
-                f"resumed, {kept.get(name)}. Leave it out to go on, or start a new run without "
-                "--resume."
-            )
 
 
 def _explain(error: Exception, asked: argparse.Namespace) -> str:

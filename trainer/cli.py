@@ -9,6 +9,8 @@ from shared.labels import LABELS, PNEUMONIA
 from trainer.config.options import DECIDING, MEASURING, Options
 from trainer.config.recipe import Recipe
 
+_METAVARS = {int: "N", float: "X", str: "TEXT"}
+
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands; options of the recipe and the run are absent unless given."""
@@ -147,20 +149,17 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_others(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--external",
-        action="append",
-        default=[],
-        metavar="NAME=DIR",
-        help="measure on further X-rays with NORMAL and PNEUMONIA, too; may be repeated",
-    )
-    parser.add_argument(
-        "--not-chest",
-        action="append",
-        default=[],
-        metavar="NAME=DIR",
-        help="measure how many of these other pictures are refused; may be repeated",
-    )
+    for option, what in (
+        ("--external", "measure on further X-rays with NORMAL and PNEUMONIA, too"),
+        ("--not-chest", "measure how many of these other pictures are refused"),
+    ):
+        parser.add_argument(
+            option,
+            action="append",
+            default=[],
+            metavar="NAME=DIR",
+            help=f"{what}; may be repeated",
+        )
 
 
 def _add_knobs(
@@ -175,16 +174,12 @@ def _add_knobs(
             continue
         name, default = f"--{item.name.replace('_', '-')}", item.default
         text = f"{item.metadata['help']}; default {default}".replace("%", "%%")
-        if isinstance(default, bool):
-            parser.add_argument(
-                name, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text
-            )
-        else:
-            kind = type(default)
-            shown = {int: "N", float: "X", str: "TEXT"}[kind]
-            parser.add_argument(
-                name, type=kind, metavar=shown, default=argparse.SUPPRESS, help=text
-            )
+        kind: dict[str, Any] = (
+            {"action": argparse.BooleanOptionalAction}
+            if isinstance(default, bool)
+            else {"type": type(default), "metavar": _METAVARS[type(default)]}
+        )
+        parser.add_argument(name, default=argparse.SUPPRESS, help=text, **kind)
 
 
 def given(arguments: argparse.Namespace, of: type[Options] | type[Recipe]) -> dict[str, Any]:
