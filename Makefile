@@ -16,15 +16,17 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
 # Narrow what runs: make test TESTS=tests/shared
 TESTS ?= tests
+# Where test-floors has its environment.
+FLOORS ?= .venv-floors
 JOBS  ?= 2
 # Per cent of the lines that the tests' own process must run; those of servers and runs that it starts do not count.
 COVERED := 85
 
 .DEFAULT_GOAL := help
-.PHONY: help serve download train test check format bench kubectl screenshots constraints clean
+.PHONY: help serve download train test test-floors check format bench kubectl screenshots constraints clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 serve: $(VENV)/.service ## Serve on http://127.0.0.1:PORT (PORT=8000, MODELS=models)
 	XRAY_MODELS="$(MODELS)" PORT="$(PORT)" exec $(BIN)/python -m service
@@ -39,6 +41,14 @@ train: $(VENV)/.trainer ## Train on DATA (folder or .zip with train/val/test) an
 test: $(VENV)/.dev check ## Run every check and test (TESTS=tests/shared for a part)
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadgroup $(TESTS) \
 	  $(if $(filter tests,$(TESTS)),--cov --cov-report=term:skip-covered --cov-fail-under=$(COVERED))
+
+test-floors: ## Run the fast tests on the lowest versions that pyproject.toml allows (FLOORS=folder)
+	test -x $(FLOORS)/bin/python || $(PYTHON) -m venv $(FLOORS)
+	sed -nE 's/^ *"([A-Za-z0-9_-]+)>=([0-9.]+).*/\1==\2/p' pyproject.toml | sort -u > $(FLOORS)/floors.txt
+	$(FLOORS)/bin/python -m pip --disable-pip-version-check --no-input install --quiet \
+	  -c $(FLOORS)/floors.txt -e '.[dev]'
+	$(FLOORS)/bin/python -m pytest --ignore=tests/e2e -m 'not slow and not browser and not container' \
+	  $(if $(filter tests,$(TESTS)),,$(TESTS))
 
 check: $(VENV)/.dev ## Lint, formatting and types
 	$(BIN)/ruff check .

@@ -32,3 +32,17 @@ def test_training_on_a_gpu_takes_an_environment_of_its_own() -> None:
 def test_download_installs_the_trainer_first(tmp_path: Path) -> None:
     lines = would_run("download", f"VENV={tmp_path}/new")
     assert lines.index("'.[trainer]'") < lines.index("python -m trainer download")
+
+
+def test_floors_are_the_lowest_versions_that_are_allowed(tmp_path: Path) -> None:
+    floors = tmp_path / "floors"
+    lines = would_run("test-floors", f"FLOORS={floors}").splitlines()
+    [listing] = [line for line in lines if line.startswith("sed ")]
+    floors.mkdir()
+    subprocess.run(listing, shell=True, cwd=ROOT, check=True)
+    allowed = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    found = (floors / "floors.txt").read_text().split()
+    assert {line.split("==")[0] for line in found} >= {"fastapi", "keras", "pytest", "uvicorn"}
+    for line in found:
+        assert line.replace("==", ">=") in allowed
+    assert any(f"-c {floors}/floors.txt" in line for line in lines)
