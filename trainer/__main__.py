@@ -13,6 +13,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Set
+from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
 from types import FrameType
@@ -30,6 +31,7 @@ from trainer.data.dataset import SPLITS
 from trainer.errors import TrainerError
 
 if TYPE_CHECKING:
+    from trainer.runs.request import Request
     from trainer.runs.run_folder import RunFolder
 
 Fields = TypeVar("Fields", Options, Recipe)
@@ -85,30 +87,36 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _fit(asked: argparse.Namespace) -> None:
     from trainer.commands.fit import fit
-    from trainer.runs.bundles import find_teacher
-    from trainer.runs.request import Request
     from trainer.runs.run_folder import RunFolder, check_writable
 
     work = asked.work or asked.models / ".trainer"
-    others = {name: _named(name, getattr(asked, name)) for name in ("external", "not_chest")}
-    run, began = None, _STATE
     if asked.resume is not None:
         check_writable(work, "--work")
-        run = RunFolder.resume(work, asked.resume)
-        began = run.state
-        _refuse_changes(asked, run)
-    elif asked.data is None:
+        with closing(RunFolder.resume(work, asked.resume)) as run:
+            _refuse_changes(asked, run)
+            fit(_request(asked, work, run.state), run)
+        return
+    if asked.data is None:
         raise TrainerError(
             "--data is missing: give the folder or the .zip that holds train and test, or "
             "--resume to go on with a run. `python -m trainer download` fetches the data."
         )
-    elif "teaching" in given(asked, Recipe) and not asked.teacher:
+    if "teaching" in given(asked, Recipe) and not asked.teacher:
         raise _WrongValue("--teaching needs a --teacher: without one, the labels are all")
+    fit(_request(asked, work, _STATE))
+
+
+def _request(asked: argparse.Namespace, work: Path, began: dict[str, Any]) -> "Request":
+    """What a run began with, with what is asked for now."""
+    from trainer.runs.bundles import find_teacher
+    from trainer.runs.request import Request
+
+    others = {name: _named(name, getattr(asked, name)) for name in ("external", "not_chest")}
     for name, folders in others.items():
         if not folders and getattr(asked, name) is not None:  # which --no-external makes of it
             others[name] = {each: Path(path) for each, path in began[name].items()}
     unlike = asked.unlike or began.get("unlike")
-    request = Request(
+    return Request(
         asked.data or Path(began["data"]),
         asked.models,
         work,
@@ -119,7 +127,6 @@ def _fit(asked: argparse.Namespace) -> None:
         unlike=Path(unlike) if unlike else None,
         **others,
     )
-    fit(request, run)
 
 
 def _refuse_changes(asked: argparse.Namespace, run: "RunFolder") -> None:

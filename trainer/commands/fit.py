@@ -9,7 +9,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +72,7 @@ def fit(request: Request, run: RunFolder | None = None) -> Path:
     worked_on_it = run.state.get("revisions", [])
     run.save(**request.state(), revisions=list(dict.fromkeys([*worked_on_it, revision()])))
     say("Run", f"{run.path}{' (resumed)' if resumed else ''}")
-    with _resumable(request, run):
+    with closing(run), _resumable(request, run):
         fitted = _network(request, prepared, unlike, run)
 
         from trainer.runs.publish import conclude

@@ -33,10 +33,15 @@ class RunFolder:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
+            self.close()
             raise TrainerError(
                 f"The run {path} is being worked on by another process. Wait for it, or start a "
                 "new run without --resume."
             ) from error
+
+    def close(self) -> None:
+        """Let another process work on it."""
+        self._lock.close()
 
     @classmethod
     def create(cls, work: Path, state: dict[str, Any]) -> "RunFolder":
