@@ -186,6 +186,11 @@ class Hospital:
         path.write_bytes(answer.content)
         return path
 
+    def series_of(self, identifier: str) -> str:
+        """The archive's name for an object's series."""
+        answer = httpx.get(f"{self.archive_url}/instances/{identifier}", timeout=60, auth=USER)
+        return str(answer.json()["ParentSeries"])
+
     def metric(self, name: str) -> float:
         """The sum of one of the gateway's metrics over its labels."""
         lines = httpx.get(f"{self.metrics_url}/metrics", timeout=60).text.splitlines()
