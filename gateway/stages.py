@@ -15,9 +15,10 @@ from typing import Final, final
 from gateway.backoff import Outage, pause_after
 from gateway.dicom.sender import ArchiveUnavailable, DeliveryRefused, Sender
 from gateway.results.capture import CAPTURE, PictureUnusable, build_capture
+from gateway.results.content import presence
 from gateway.results.identity import read_header
 from gateway.results.instance import NOT_JUDGED
-from gateway.results.report import REPORT, build_report, presence
+from gateway.results.report import REPORT, build_report
 from gateway.screening_client import (
     Answer,
     AnswerUnreadable,

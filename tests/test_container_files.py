@@ -9,7 +9,7 @@ import yaml
 from tests.conftest import ROOT
 
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
-PYTHON = ("service", "trainer")
+PYTHON = ("service", "trainer", "gateway")
 NAMES = (*PYTHON, "proxy")
 
 
@@ -21,9 +21,11 @@ def service(name: str) -> dict[str, Any]:
     return dict(COMPOSE["services"][name])
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_all_images_run_as_the_same_user_who_is_not_root(name: str) -> None:
-    assert re.findall(r"^USER (.+)$", dockerfile(name), re.M) == ["10001:10001"]
+def test_all_images_run_as_the_same_user_who_is_not_root() -> None:
+    users = {name: re.findall(r"^USER (.+)$", dockerfile(name), re.M) for name in NAMES}
+    archive = (ROOT / "deploy" / "pacs" / "Dockerfile").read_text("utf-8")
+    users["archive"] = re.findall(r"^USER (.+)$", archive, re.M)
+    assert {name: ["10001:10001"] for name in users} == users
 
 
 @pytest.mark.parametrize("name", PYTHON)
@@ -33,7 +35,7 @@ def test_images_are_built_in_stages_from_the_slim_base(name: str) -> None:
     assert f"-c constraints/{name}.txt" in dockerfile(name)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, "archive"])
 def test_containers_are_hardened(name: str) -> None:
     settings = service(name)
     assert settings["read_only"] is True
@@ -87,6 +89,15 @@ def test_the_proxy_finds_the_service_and_offers_the_ports_that_it_listens_on() -
     assert re.findall(r"^EXPOSE (.+)$", dockerfile("proxy"), re.M) == [" ".join(listening)]
     host, port = re.findall(r"set \$service (\w+):(\d+);", conf)[0]
     assert service(host)["ports"][0].endswith(f":{port}")
+
+
+def test_the_gateway_and_its_archive_come_only_when_asked_for() -> None:
+    assert service("gateway")["profiles"] == service("archive")["profiles"] == ["pacs"]
+    assert "ports" not in service("gateway"), "the archive reaches it by name"
+
+
+def test_the_archive_is_offered_to_this_machine_alone_unless_told() -> None:
+    assert all(one.startswith("${BIND:-127.0.0.1}:") for one in service("archive")["ports"])
 
 
 def test_the_service_is_offered_to_this_machine_alone_unless_told() -> None:

@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 from pydicom.dataset import Dataset
 from pydicom.uid import SecondaryCaptureImageStorage
 
+from gateway.results.content import plain, presence
 from gateway.results.instance import Kind, encoded, new_instance, reference_to
-from gateway.results.report import plain, presence
 from gateway.screening_client import Answer
 
 CAPTURE: Final = Kind(
