@@ -69,7 +69,7 @@ screenshots: $(VENV)/.dev ## Take the pictures of the page for the documentation
 	$(BIN)/python -m tests.e2e.page.screenshots
 
 constraints: ## Write the constraints files anew, from the newest versions that are allowed
-	for extra in service trainer gateway dev; do \
+	for extra in service cluster trainer gateway dev; do \
 	  env=$$(mktemp -d) && $(PYTHON) -m venv $$env && \
 	  $$env/bin/python -m pip install --quiet ".$$(test $$extra = service || echo "[$$extra]")" && \
 	  $$env/bin/python -m pip freeze --exclude chest-xray-screening | \

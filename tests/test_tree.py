@@ -161,6 +161,22 @@ def test_tensorflow_is_imported_only_where_nothing_else_will_do() -> None:
     assert by_name == TENSORFLOW_ONLY
 
 
+@pytest.mark.parametrize("module", ["service.__main__", "service.app", "service.offline.screen"])
+def test_what_only_archives_need_is_loaded_for_them_alone(module: str) -> None:
+    heavy = {"pyarrow", "dask", "distributed"}
+    code = f"import sys, {module}; sys.exit(bool({heavy} & set(sys.modules)))"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_a_scheduler_loads_next_to_nothing() -> None:
+    """It imports what it passes on to workers, and has its memory for other things."""
+    code = (
+        "import sys, service.offline.archive.task; sys.exit(bool({'numpy', 'onnxruntime', 'PIL'} "
+        "& set(sys.modules)))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
 @pytest.mark.parametrize(
     "module", ["service.app", "service.screening.pipeline", "shared.bundle.store"]
 )
@@ -209,7 +225,7 @@ def test_every_module_says_what_it_is_for() -> None:
     assert not silent
 
 
-@pytest.mark.parametrize("name", ["service", "trainer", "gateway", "dev"])
+@pytest.mark.parametrize("name", ["service", "cluster", "trainer", "gateway", "dev"])
 def test_constraints_pin_everything_by_version_alone(name: str) -> None:
     lines = (ROOT / "constraints" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
     assert lines
@@ -231,14 +247,15 @@ def test_constraints_cover_what_is_required_and_agree() -> None:
     needed = {"service": project["dependencies"]}
     needed["trainer"] = needed["service"] + extras["trainer"] + extras["fitting"]
     needed["gateway"] = needed["service"] + extras["gateway"]
-    needed["dev"] = needed["trainer"] + extras["gateway"] + extras["dev"]
+    needed["cluster"] = needed["service"] + extras["archive"] + extras["cluster"]
+    needed["dev"] = needed["trainer"] + needed["gateway"] + needed["cluster"] + extras["dev"]
     pinned = {}
     for name, requirements in needed.items():
         lines = (ROOT / "constraints" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
         pinned[name] = {normal(line): line.split("==")[1] for line in lines}
         names = {normal(requirement) for requirement in requirements} - {project["name"]}
         assert names <= set(pinned[name]), f"run `make constraints`: {name}"
-    for name in ("service", "trainer", "gateway"):
+    for name in ("service", "cluster", "trainer", "gateway"):
         assert pinned[name].items() <= pinned["dev"].items()
 
 

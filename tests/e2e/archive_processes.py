@@ -135,7 +135,9 @@ class Storage:
 
     def put(self, path: str, data: bytes = b"") -> None:
         """Stores an object, `bucket/key`, or makes a bucket."""
-        urlopen(Request(f"{self._url}/{path}", data, method="PUT"), timeout=PATIENCE).close()
+        kind = {"Content-Type": "application/octet-stream"}
+        request = Request(f"{self._url}/{path}", data, kind, method="PUT")
+        urlopen(request, timeout=PATIENCE).close()
 
     def get(self, path: str) -> bytes:
         """An object's bytes, or the list of a bucket's objects."""

@@ -29,6 +29,7 @@ pq = pytest.importorskip("pyarrow.parquet")
 
 FILES, PART = 240, 10
 PARTS = FILES // PART
+SITE_PARTS = PARTS // 3
 
 
 @pytest.fixture(scope="module")
@@ -185,10 +186,11 @@ def test_a_cluster_loses_what_is_killed_and_nothing_else(
 
 @pytest.fixture
 def s3(images: Path, tmp_path: Path) -> Iterator[Storage]:
+    """One site's images in a bucket."""
     with storage(tmp_path / "storage.log") as server:
-        for path in sorted(images.rglob("*.png")):
-            server.put(f"archive/{path.relative_to(images)}", path.read_bytes())
-        server.put("archive/.hidden", b"x")
+        for path in sorted((images / "site-0").iterdir()):
+            server.put(f"archive/site-0/{path.name}", path.read_bytes())
+        server.put("archive/site-0/.hidden", b"x")
         yield server
 
 
@@ -202,43 +204,45 @@ def test_storage_that_is_down_when_read_loses_no_image(
         tmp_path / "log",
         **variables(models, s3),
     ) as driver:
-        wait_until(lambda: begun(out) >= 2)
+        wait_until(lambda: begun(out) >= 1)
         s3.relay.close()
         assert driver.wait(300) == 1
     said = (tmp_path / "log").read_text()
     assert "Not finished: part-" in said
     assert "Run the same command again" in said
-    assert begun(out) < PARTS
+    assert begun(out) < SITE_PARTS
     assert not {row["problem"] for row in rows(out)} & {"unreadable-file", "internal-error"}
     s3.relay.open()
     ended = screen(models, *command, **s3.variables)
     assert ended.returncode == 0, ended.stderr
-    assert [local(row, images) for row in rows(out)] == expected
+    found = [row | {"path": row["path"].replace("s3://archive", str(images))} for row in rows(out)]
+    assert found == expected[: len(found)]
+    assert len(found) == FILES // 3
 
 
 def test_storage_that_is_down_when_written_loses_no_row(
     models: Path, images: Path, expected: Any, tmp_path: Path, s3: Storage
 ) -> None:
-    command = [str(images), "--out", "s3://results/run/"]
+    command = [str(images / "site-0"), "--out", "s3://results/run/"]
     with running(
         [*SCREEN, *command, f"--part={PART}", "--patience=2"],
         tmp_path / "log",
         **variables(models, s3),
     ) as driver:
-        wait_until(lambda: b"part-00001" in s3.get("results?list-type=2"))
+        wait_until(lambda: b"/part-" in s3.get("results?list-type=2"))
         s3.relay.close()
         assert driver.wait(300) == 1, (tmp_path / "log").read_text()
-    assert f"part-{PARTS - 1:05d}".encode() not in s3.get("results?list-type=2")
+    assert s3.get("results?list-type=2").count(b"/part-") < SITE_PARTS
     s3.relay.open()
     ended = screen(models, *command, **s3.variables)
     assert ended.returncode == 0, ended.stderr
     found: list[dict[str, Any]] = []
-    for number in range(PARTS):
+    for number in range(SITE_PARTS):
         part = tmp_path / "part.parquet"
         part.write_bytes(s3.get(f"results/run/part-{number:05d}.parquet"))
         found += pq.read_table(part).to_pylist()
-    assert found == expected
-    assert json.loads(s3.get("results/run/summary.json"))["files"] == FILES
+    assert found == expected[: FILES // 3]
+    assert json.loads(s3.get("results/run/summary.json"))["files"] == FILES // 3
 
 
 def test_another_model_or_source_is_refused(models: Path, images: Path, tmp_path: Path) -> None:
@@ -298,8 +302,3 @@ def test_an_image_that_kills_its_process_is_a_row_of_its_own(
 
 def variables(models: Path, server: Storage) -> dict[str, str]:
     return {"XRAY_MODELS": str(models), "XRAY_CORES": "2"} | server.variables
-
-
-def local(row: dict[str, Any], images: Path) -> dict[str, Any]:
-    """The row of a file of the same name on this machine."""
-    return row | {"path": row["path"].replace("s3://archive", str(images))}
