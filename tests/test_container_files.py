@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
+from gateway.settings import Settings as GatewaySettings
+from service.settings import Settings as ServiceSettings
 from tests.conftest import ROOT
 
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
@@ -110,3 +112,13 @@ def test_the_context_holds_no_data_and_no_history() -> None:
     allowed = {line[1:] for line in lines if line.startswith("!")}
     assert not allowed & {".git", "data", "tests", ".", "models/current"}
     assert "deploy/*" in lines  # but for what is named
+
+
+def test_compose_passes_on_settings_that_there_are() -> None:
+    """An unknown one, though it be empty, stops the start."""
+    for program, prefix, settings in (
+        ("service", ServiceSettings.model_config["env_prefix"], ServiceSettings),
+        ("gateway", GatewaySettings.model_config["env_prefix"], GatewaySettings),
+    ):
+        known = {f"{prefix}{field}".upper() for field in settings.model_fields}
+        assert set(service(program)["environment"]) <= known
