@@ -76,7 +76,7 @@ REFUSED: list[tuple[str, Callable[[], bytes], int, str]] = [
     ("text", lambda: b"hello, doctor", 415, "unsupported-format"),
     ("pdf", lambda: b"%PDF-1.7 and so on", 415, "unsupported-format"),
     ("gif", lambda: animation("GIF"), 415, "unsupported-format"),
-    ("dicom", lambda: b"\0" * 128 + b"DICM" + b"\0" * 200, 415, "dicom"),
+    ("dicom of nothing", lambda: b"\0" * 128 + b"DICM" + b"\0" * 200, 422, "corrupt-image"),
     ("moving png", lambda: animation("PNG"), 415, "animated-image"),
     ("pages", lambda: animation("TIFF"), 415, "animated-image"),
     ("cut", lambda: JPEG[: len(JPEG) // 2], 422, "truncated-image"),
