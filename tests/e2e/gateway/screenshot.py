@@ -20,7 +20,7 @@ from tests.e2e.page.conftest import CHROMIUM, QUIET
 from tests.gateway.radiographs import radiograph, write
 
 PICTURE = ROOT / "docs" / "archive-viewer.webp"
-_SIZE = {"width": 1100, "height": 820}
+_WIDTH, _HEIGHT = 1100, 820
 
 
 def main() -> int:
@@ -38,7 +38,8 @@ def main() -> int:
             [capture] = place.wait_for("OT", 1)
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
             page = browser.new_page(
-                viewport=_SIZE, http_credentials={"username": USER[0], "password": USER[1]}
+                viewport={"width": _WIDTH, "height": _HEIGHT},
+                http_credentials={"username": USER[0], "password": USER[1]},
             )
             series = place.series_of(capture["id"])
             page.goto(f"{place.archive_url}/web-viewer/app/viewer.html?series={series}")

@@ -24,7 +24,9 @@ def brightness(gain: float, activation: str | None = "sigmoid") -> keras.Model:
             layers.Dense(1, activation=activation),
         ]
     )
-    model.layers[-1].set_weights([np.array([[gain]], np.float32), np.float32([-gain / 2])])
+    model.layers[-1].set_weights(
+        [np.array([[gain]], np.float32), np.array([-gain / 2], np.float32)]
+    )
     return model
 
 
