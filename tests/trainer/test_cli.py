@@ -103,7 +103,8 @@ def keep_one_patient(data: Path) -> None:
 def test_unusable_data(damage: Damage, parts: tuple[str, ...], data: Path, tmp_path: Path) -> None:
     damage(data)
     models = tmp_path / "models"
-    refused(trainer("fit", "--data", data, "--models", models, *TINY), data, *parts)
+    done = trainer("fit", "--data", data, "--models", models, *TINY, "--folds", "3")
+    refused(done, data, *parts)
     assert current(models) is None
     assert not [p for p in models.iterdir() if p.name != ".trainer"]
 
@@ -270,7 +271,7 @@ def test_values_out_of_range_where_nothing_is_trained(
         (["=/a"], "name it otherwise with {option} NAME=/a"),
         (["x="], "received 'x=', which lacks a name or DIR"),
         (["test=/a"], "test is a set of the data itself"),
-        (["/a/Validation"], "Validation is a set of the data itself"),
+        (["/a/Cross-Validation"], "Cross-Validation is a set of the data itself"),
     ],
 )
 @pytest.mark.parametrize("option", ["--external", "--not-chest"])
