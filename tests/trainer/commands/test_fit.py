@@ -104,7 +104,7 @@ def test_bundle_is_whole(tiny_run: TinyRun) -> None:
     assert manifest.training["versions"]["keras"]
     text = (tiny_run.bundle.path / "model.json").read_text()
     assert str(tiny_run.data) not in text
-    assert "person" not in text
+    assert not re.search(r"person\d", text)
 
 
 def test_manifest_figures_are_those_of_the_served_graph(tiny_run: TinyRun) -> None:
@@ -347,6 +347,6 @@ def test_taught_ensemble_without_test_and_without_pictures(
     assert "member 2" in text
     assert "elsewhere" in text
     assert not Page(text).images
-    assert "person" not in text
+    assert not re.search(r"person\d", text)
     with bundle.file("history.csv").open() as file:
         assert [row["member"] for row in csv.DictReader(file)] == ["1", "2"]
