@@ -42,6 +42,7 @@ REFUSED_SHARE = 0.0025  # of held-out chest X-rays
 UNFAMILIAR_SHARE = 0.01  # of held-out chest X-rays
 WHITENED = 2500  # images, at most: far more than there are features
 USUAL_SPREAD = 0.98  # quantile whose distance from the median is one unit of a score
+LEARNED = 2.0  # what one unit of the head counts for, beside one of the distance
 YES, NO, UNASKED = (1.0, 1.0), (0.0, 1.0), (0.0, 0.0)  # target and weight
 
 
@@ -247,8 +248,8 @@ def _limits(model: keras.Model, images: Grey) -> tuple[dict[str, Any], dict[str,
     if logits.shape[1] == 3:
         limit = float(np.quantile(distance, 1 - UNFAMILIAR_SHARE))
         return refusal, {"maximum": limit, "rule": rule}
-    # Both in units of their own spread among the known: neither outweighs the other.
-    weight = _spread(distance) / _spread(-logits[:, 3])
+    # Both in units of their own spread among the known.
+    weight = LEARNED * _spread(distance) / _spread(-logits[:, 3])
     strangeness = distance - weight * logits[:, 3]
     return refusal, {
         "maximum": float(np.quantile(strangeness, 1 - UNFAMILIAR_SHARE)),
