@@ -39,7 +39,7 @@ Grey = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
 REFUSED_SHARE = 0.0025  # of held-out chest X-rays
-UNFAMILIAR_SHARE = 0.01  # of held-out chest X-rays
+UNFAMILIAR_SHARE = 0.0075  # of held-out chest X-rays
 WHITENED = 2500  # images, at most: far more than there are features
 USUAL_SPREAD = 0.98  # quantile whose distance from the median is one unit of a score
 LEARNED = 2.0  # what one unit of the head counts for, beside one of the distance
@@ -244,7 +244,7 @@ def _limits(model: keras.Model, images: Grey) -> tuple[dict[str, Any], dict[str,
         "rule": f"refuses {REFUSED_SHARE:.2%} of held-out chest X-rays",
     }
     distance = np.sqrt(np.mean(np.square(features), axis=1))
-    rule = f"flags {UNFAMILIAR_SHARE:.0%} of held-out chest X-rays; Mahalanobis distance"
+    rule = f"flags {UNFAMILIAR_SHARE:.2%} of held-out chest X-rays; Mahalanobis distance"
     if logits.shape[1] == 3:
         limit = float(np.quantile(distance, 1 - UNFAMILIAR_SHARE))
         return refusal, {"maximum": limit, "rule": rule}
