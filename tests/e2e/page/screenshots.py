@@ -31,6 +31,7 @@ SHOTS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "start-en": ((), {"locale": "en", **DESKTOP}),
     "pneumonia-en": (("pneumonia", "uncertain", "normal"), {"locale": "en", **DESKTOP}),
     "uncertain-en-dark": (("uncertain",), {"locale": "en", "color_scheme": "dark", **DESKTOP}),
+    "unfamiliar-en": (("unfamiliar",), {"locale": "en", **DESKTOP}),
     "refused-en": (("landscape",), {"locale": "en", **DESKTOP}),
     "pneumonia-ar": (("pneumonia", "normal"), {"locale": "ar", **DESKTOP}),
     "normal-hi": (("normal",), {"locale": "hi", **DESKTOP}),
@@ -68,6 +69,7 @@ def _draw(folder: Path) -> None:
     for outcome in model.OPACITIES:
         pixels = model.xray(outcome, 900)
         (folder / f"{outcome}.png").write_bytes(model.encoded(pixels))
+    (folder / "unfamiliar.png").write_bytes(model.encoded(model.unfamiliar_xray(900)))
     (folder / "landscape.png").write_bytes(model.encoded(model.landscape()))
 
 

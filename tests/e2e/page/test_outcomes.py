@@ -88,6 +88,17 @@ def test_an_unfamiliar_image_gets_no_plain_answer(
     for left_out in (".probability", ".bar", ".threshold", ".causes", ".warning"):
         expect(answer.locator(left_out)).to_have_count(0)
 
+    page = driver.page
+    page.evaluate("window.print = () => { window.printed = true }")
+    page.get_by_role("button", name="Print report").click()
+    driver.until("window.printed")
+    page.emulate_media(media="print")
+    report = page.locator("#report")
+    expect(report.locator(".label")).to_contain_text("do not rely on it")
+    expect(report.locator(".would-say")).to_be_visible()
+    expect(report.locator(".bar")).to_have_count(0)
+    expect(report.locator("img")).to_have_count(1)  # no heatmap
+
 
 @pytest.mark.parametrize(
     ("picture", "headline", "remedy"),
