@@ -33,6 +33,10 @@ _JPEG_LS: Final[frozenset[str]] = frozenset({uid.JPEGLSLossless, uid.JPEGLSNearL
 COMPRESSED: Final[frozenset[str]] = frozenset({*_FRAMES, *_JPEG_2000, uid.RLELossless})
 """Transfer syntaxes that are decoded here."""
 
+_END: Final = (
+    b"\xff\xd9"  # end of image (ITU-T T.81, table B.1); what follows the first is not read
+)
+
 MOST_EXPANDED: Final[dict[str, int]] = {
     uid.DeflatedExplicitVRLittleEndian: 1032,  # RFC 1951: 258 bytes for two bits
     uid.RLELossless: 64,  # PS3.5, annex G: 128 bytes for two
@@ -64,6 +68,7 @@ def decompress(frame: bytes, syntax: str, shape: tuple[int, int], size: int) -> 
         return _run_lengths(frame, shape, size)
     if syntax in _FRAMES:
         _check_jpeg(frame, shape, _FRAMES[syntax])
+        frame += _END  # without it the decoder of JPEG-LS may read on for ever
         decode = imagecodecs.jpegls_decode if syntax in _JPEG_LS else imagecodecs.jpeg8_decode
     else:
         check_codestream(frame, shape)

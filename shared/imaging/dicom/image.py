@@ -141,7 +141,8 @@ class OpenedDicom(OpenedImage):
         """Bytes that decoding adds: first the stored pixels, and then the grey ones beside them."""
         pixels, size = self.width * self.height, self._pixel_bytes
         if self._syntax in COMPRESSED:
-            decompressing = len(data) + pixels * (size + WORK[self._syntax])
+            copies = 1 if WORK[self._syntax] else 2  # a JPEG's is copied to put an end to it
+            decompressing = copies * len(data) + pixels * (size + WORK[self._syntax])
             return max(decompressing, pixels * (size + 1)) + _FIXED
         if self._syntax == uid.DeflatedExplicitVRLittleEndian:
             return len(data) + 2 * (self._pixels_at + self._stored_bytes) + _FIXED

@@ -2,6 +2,7 @@
 
 import resource
 import struct
+import subprocess
 import sys
 import time
 import zlib
@@ -15,6 +16,7 @@ from pydicom.encaps import encapsulate
 
 from shared.imaging.decode import decode, open_image
 from shared.imaging.refusal import ImageRefused
+from tests.conftest import ROOT
 from tests.shared.imaging.radiographs import DEEP, compressed, radiograph
 
 SECONDS, MEGABYTES = 3.0, 120
@@ -139,6 +141,22 @@ def test_a_jpeg_of_more_scans_than_it_has_components(syntax: uid.UID) -> None:
         radiograph(pixels, bits, syntax, frame[:-2] + scan * 300 + frame[-2:])
     )
     assert refusal.reason == "corrupt"
+
+
+def test_a_jpeg_that_is_cut_off_anywhere_is_refused_or_read_to_its_end() -> None:
+    """In a process of its own: the decoder of JPEG-LS went on for ever without an end marker."""
+    code = (
+        "from pydicom import uid; from shared.imaging.decode import decode; "
+        "from shared.imaging.refusal import ImageRefused; "
+        "from tests.shared.imaging.radiographs import DEEP, compressed, radiograph\n"
+        "small = DEEP[20:84, 20:84]\n"
+        "for syntax in (uid.JPEGLSLossless, uid.JPEGLSNearLossless, uid.JPEGLosslessSV1):\n"
+        "    frame = compressed(small, 12, syntax)\n"
+        "    for length in range(300, len(frame), 23):\n"
+        "        try: decode(radiograph(small, 12, syntax, frame[:length]))\n"
+        "        except ImageRefused: pass\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, timeout=100)
 
 
 def test_a_progressive_jpeg_is_none_of_dicoms() -> None:
