@@ -7,6 +7,7 @@ from typing import Final
 
 _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
+_M_ARENA_MAX: Final = -8
 _LARGE: Final = 4 * 1024 * 1024
 """Bytes from which on a block of memory is the system's own again as soon as it is freed."""
 _KEPT: Final = 32 * 1024 * 1024
@@ -37,6 +38,16 @@ def keep_small_blocks(workers: int) -> None:
         libc.mallopt(_M_MMAP_THRESHOLD, _LARGE)
         least, most = _KEPT_BY_ONE
         libc.mallopt(_M_TRIM_THRESHOLD, min(max(_KEPT // workers, least), most))
+
+
+def share_arenas(count: int) -> None:
+    """Has many threads share so many heaps; each keeps some free memory. See mallopt(3).
+
+    Args:
+        count: How many, all together. Threads that allocate at the same time wait for each other.
+    """
+    if (libc := _libc()) is not None:
+        libc.mallopt(_M_ARENA_MAX, count)
 
 
 def return_free_memory() -> None:

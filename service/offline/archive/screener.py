@@ -11,7 +11,7 @@ from service.offline.answer import answer, check_size
 from service.offline.archive.storage import read_image
 from service.offline.row import Row
 from service.runtime.byte_budget import ByteBudget
-from service.runtime.malloc import keep_small_blocks
+from service.runtime.malloc import keep_small_blocks, share_arenas
 from service.settings import Settings
 
 _AHEAD: Final = 4
@@ -31,6 +31,7 @@ class Screener:
 
     def __init__(self, model: ServedModel, settings: Settings) -> None:
         keep_small_blocks(settings.cores)
+        share_arenas(settings.cores + 1)  # the readers, too, would each keep what they have read
         self.model = model
         self.settings = settings
         self.ahead = _AHEAD * settings.cores
