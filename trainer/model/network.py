@@ -141,10 +141,9 @@ def combine(members: list[keras.Model]) -> keras.Model:
         member.name = f"member_{number}"
     answers = [member(image) for member in members]
     # The first may have further heads, and `features` after its map: see trainer.model.ood.attach.
-    further = len(answers[0]) - 5
-    extended = further > 0
+    extended = len(answers[0]) == 6
     maps = [answers[0][-2 if extended else -1], *(answer[-1] for answer in answers[1:])]
-    columns = [answers[0][2 + max(further, 0)], *(answer[2] for answer in answers[1:])]
+    columns = [answers[0][3 if extended else 2], *(answer[2] for answer in answers[1:])]
     activation_map = layers.Average(name="activation_map")(maps)
     # The logit of pneumonia is the mean of its map.
     pneumonia = layers.GlobalAveragePooling2D(name="pneumonia_logit")(activation_map)
@@ -160,8 +159,8 @@ def combine(members: list[keras.Model]) -> keras.Model:
         layers.Activation("sigmoid", name="viral")(viral),
     ]
     if extended:
-        logits.append(_pick(columns[0], list(range(2, 2 + further)), "further_logits"))
-        outputs += answers[0][2 : 2 + further]
+        logits.append(_pick(columns[0], list(range(2, columns[0].shape[-1])), "further_logits"))
+        outputs.append(answers[0][2])
     outputs += [layers.Concatenate(name="logits")(logits), activation_map]
     if extended:
         outputs.append(answers[0][-1])

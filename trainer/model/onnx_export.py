@@ -45,11 +45,9 @@ _SERVED = tuple(TOLERANCES)
 _LAYOUTS = {
     4: (PNEUMONIA_HEAD, VIRAL_HEAD, "logits", "activation_map"),
     6: (PNEUMONIA_HEAD, VIRAL_HEAD, CHEST_XRAY_HEAD, "logits", "activation_map", "features"),
-    7: (
-        *(PNEUMONIA_HEAD, VIRAL_HEAD, CHEST_XRAY_HEAD, FAMILIAR_HEAD),
-        *("logits", "activation_map", "features"),
-    ),
 }
+# What the columns of their logits mean, as far as they go.
+_HEADS = (PNEUMONIA_HEAD, VIRAL_HEAD, CHEST_XRAY_HEAD, FAMILIAR_HEAD)
 
 
 class ExportError(TrainerError):
@@ -67,8 +65,8 @@ def named_outputs(model: "keras.Model") -> dict[str, Any]:
 
 def heads_of(model: "keras.Model") -> tuple[str, ...]:
     """What the columns of `logits` will mean: `pneumonia`, and, if built, the others."""
-    heads = [name for name in named_outputs(model) if name not in _SERVED]
-    return tuple(heads) or (PNEUMONIA_HEAD,)
+    outputs = named_outputs(model)
+    return _HEADS[: outputs["logits"].shape[-1]] if outputs else (PNEUMONIA_HEAD,)
 
 
 def export_onnx(model: "keras.Model", path: Path) -> None:

@@ -71,7 +71,7 @@ def fit_refusal(
             None: there is no head `familiar`, and the distance alone tells.
 
     Returns:
-        The model with the outputs [pneumonia, viral, chest_xray, (familiar,) logits (N, 3 or 4),
+        The model with the outputs [pneumonia, viral, chest_xray, logits (N, 3, or 4 with `familiar`),
         activation_map, features], and the manifest's `refusal` and `unfamiliar` entries.
     """
     members = members_of(model)
@@ -206,16 +206,12 @@ def attach(network: keras.Model, head: keras.Model, images: Grey, recipe: Recipe
     whiten.set_weights(_whitening(known))
     pneumonia, viral, _, activation_map = network.outputs
     logits = [network.get_layer(f"{name}_logit").output for name in ("pneumonia", "viral")]
-    names = ("chest_xray", "familiar")[: len(answers)]
     return keras.Model(
         network.input,
         [
             pneumonia,
             viral,
-            *(
-                layers.Activation("sigmoid", name=name)(answer)
-                for name, answer in zip(names, answers, strict=True)
-            ),
+            layers.Activation("sigmoid", name="chest_xray")(answers[0]),
             layers.Concatenate(name="logits")([*logits, *answers]),
             activation_map,
             features,
