@@ -4,6 +4,7 @@ python -m trainer download                              fetch the Kaggle data se
 python -m trainer fit --data DIR-or-zip --models DIR    train, and publish a bundle
 python -m trainer fit --models DIR --resume             go on with a run that was stopped
 python -m trainer evaluate --bundle DIR --data DIR      score a bundle on any folder
+python -m trainer recalibrate --bundle DIR --data DIR   publish it with a hospital's threshold
 python -m trainer export model.h5 --models DIR          make a bundle out of a Keras .h5
 """
 
@@ -25,8 +26,9 @@ from shared.bundle.store import PublishFailed
 from shared.imaging.hardening import harden
 from trainer.cli import build_parser, given
 from trainer.config.knobs import explain
-from trainer.config.options import CROSS_VALIDATION, DECIDING, REPORTING, Options
+from trainer.config.options import CROSS_VALIDATION, DECIDING, RECALIBRATING, REPORTING, Options
 from trainer.config.recipe import Recipe
+from trainer.config.threshold_rules import is_rule
 from trainer.data.dataset import SPLITS
 from trainer.errors import TrainerError
 
@@ -67,9 +69,14 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _stop)
     harden()
     try:
-        {"fit": _fit, "evaluate": _evaluate, "export": _export, "download": _download}[
-            asked.command
-        ](asked)
+        commands = {
+            "fit": _fit,
+            "evaluate": _evaluate,
+            "recalibrate": _recalibrate,
+            "export": _export,
+            "download": _download,
+        }
+        commands[asked.command](asked)
     except (KeyboardInterrupt, _Stopped) as stop:
         _print_error(" ".join(["Stopped.", *getattr(stop, "__notes__", [])]), "")
         return 130 if isinstance(stop, KeyboardInterrupt) else 143
@@ -171,6 +178,18 @@ def _evaluate(asked: argparse.Namespace) -> None:
         asked.report,
         asked.json,
     )
+
+
+def _recalibrate(asked: argparse.Namespace) -> None:
+    from trainer.commands.recalibrate import recalibrate
+    from trainer.runs.bundles import open_model
+
+    bundle = open_model(asked.bundle)
+    own = bundle.manifest.operating_point.rule
+    began = dict(RECALIBRATING)
+    if is_rule(own) and not own.startswith("fixed"):
+        began["rule"] = own
+    recalibrate(bundle, asked.data, asked.split, asked.models, _chosen(asked, Options, began))
 
 
 def _export(asked: argparse.Namespace) -> None:

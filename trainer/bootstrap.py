@@ -36,6 +36,18 @@ def wilson(hits: int, count: int) -> Interval:
     return Interval(value, min(float(found.low), value), max(float(found.high), value))
 
 
+def difference(now: Interval, before: Interval) -> Interval:
+    """`now` less `before`, figures of different patients, with its 95 % interval.
+
+    From the intervals of both (Newcombe, Statistics in Medicine 17, 1998, method 10; for any figure
+    Zou and Donner, Statistics in Medicine 27, 2008).
+    """
+    value = now.value - before.value
+    down = np.hypot(now.value - now.low, before.high - before.value)
+    up = np.hypot(now.high - now.value, before.value - before.low)
+    return Interval(value, value - float(down), value + float(up))
+
+
 def patient_weights(patients: Sequence[str], resamples: int, seed: int) -> Iterator[Weights]:
     """Draw patients with replacement, all images of a patient together.
 

@@ -1,12 +1,14 @@
 """The arguments of the command line; those of the recipe and the run are made from their fields."""
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from shared.labels import LABELS, PNEUMONIA
-from trainer.config.options import DECIDING, MEASURING, Options
+from trainer.config.options import DECIDING, MEASURING, RECALIBRATING, Options
 from trainer.config.recipe import Recipe
 
 _METAVARS = {int: "N", float: "X", str: "TEXT"}
@@ -105,6 +107,32 @@ def build_parser() -> argparse.ArgumentParser:
     _add_others(evaluate)
     _add_knobs(evaluate.add_argument_group("measuring"), Options, MEASURING)
 
+    recalibrate = commands.add_parser(
+        "recalibrate",
+        parents=[common],
+        help="publish a bundle's network with calibration and threshold of your hospital",
+        description="Fit calibration and threshold to labelled X-rays of a hospital, at least 50 "
+        "NORMAL and 50 PNEUMONIA, and publish the same network with them. Says what that changes, "
+        "on patients that each rule was not fitted on, and how sure that is.",
+    )
+    recalibrate.add_argument(
+        "--bundle",
+        type=Path,
+        default=Path("models"),
+        help="a bundle, or a models folder (its current bundle); default %(default)s",
+    )
+    recalibrate.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        help="folder or .zip with NORMAL and PNEUMONIA at its top, or with splits",
+    )
+    recalibrate.add_argument("--split", help="train, val or test; default test, or what there is")
+    _add_models(recalibrate)
+    defaults = {**RECALIBRATING, "rule": "the bundle's own, or balanced where that is fixed"}
+    _add_knobs(recalibrate.add_argument_group("deciding"), Options, ("folds", *DECIDING), defaults)
+    _add_knobs(recalibrate.add_argument_group("measuring"), Options, MEASURING, defaults)
+
     export = commands.add_parser(
         "export", parents=[common], help="make a bundle out of a Keras .h5 or .keras"
     )
@@ -166,14 +194,16 @@ def _add_knobs(
     parser: argparse._ActionsContainer,
     of: type[Options] | type[Recipe],
     names: tuple[str, ...] | None = None,
+    defaults: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Give a parser one option for each field, or for those named, absent from its result unless
-    given."""
+    given; `defaults` are what the help says in place of the fields' own."""
     for item in fields(of):
         if names is not None and item.name not in names:
             continue
         name, default = f"--{item.name.replace('_', '-')}", item.default
-        text = f"{item.metadata['help']}; default {default}".replace("%", "%%")
+        said = defaults.get(item.name, default)
+        text = f"{item.metadata['help']}; default {said}".replace("%", "%%")
         kind: dict[str, Any] = (
             {"action": argparse.BooleanOptionalAction}
             if isinstance(default, bool)

@@ -348,7 +348,7 @@ def test_what_publishing_will_lack_is_said_before_training(
     assert missing_packages() == ["tf2onnx"]
 
 
-@pytest.mark.parametrize("name", ["", "fit", "evaluate", "export", "download"])
+@pytest.mark.parametrize("name", ["", "fit", "evaluate", "recalibrate", "export", "download"])
 def test_help_needs_no_deep_learning_library(name: str) -> None:
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "trainer", *name.split(), "--help"],

@@ -49,6 +49,7 @@ def evaluate(
     findings = replace(
         assess(onnx, interpretation, [own], options, external, not_chest),
         training=manifest.training,
+        published=manifest,
     )
     if report is not None:
         _write(report, render_report(findings))

@@ -14,6 +14,14 @@ from trainer.config.threshold_rules import RULES_HELP, parse_rule
 DECIDING = ("calibration", "prevalence", "rule", "rule_out", "rule_in")
 REPORTING = ("resamples", "samples", "report_images", "caveat")
 MEASURING = ("seed", *REPORTING)
+# What `recalibrate` begins with; its rule is the bundle's own, where that chooses a threshold.
+RECALIBRATING: dict[str, Any] = {
+    "folds": 5,
+    "calibration": "temperature+bias",
+    "prevalence": 0.0,
+    "rule": "balanced",
+    "report_images": False,
+}
 Calibrations = Literal["temperature+bias", "temperature", "none"]
 CALIBRATIONS: tuple[str, ...] = get_args(Calibrations)
 CROSS_VALIDATION = "cross-validation"  # the set of answers out of fold

@@ -31,3 +31,12 @@ def parse_rule(text: str) -> tuple[str, float | None]:
     if number is not None and not (number > 0 and (name == "cost" or number < 1)):
         raise ValueError(f"a value above 0{'' if name == 'cost' else ', below 1'}")
     return name, number
+
+
+def is_rule(text: str) -> bool:
+    """Whether `parse_rule` reads it; a manifest may hold another program's rule."""
+    try:
+        parse_rule(text)
+    except ValueError:
+        return False
+    return True

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.bundle.manifest import Calibration, Data
+from shared.bundle.manifest import Calibration, Data, Draft, OperatingPoint
 from shared.interpretation import Answers, Interpretation
 from trainer.bootstrap import Interval, intervals, wilson
 from trainer.data.audit import Audit
 from trainer.data.dataset import Split
+from trainer.evaluation.changes import Change
 from trainer.evaluation.heatmap_checks import central_share, randomised_maps, similarity
 from trainer.evaluation.metrics import Evaluation, Judged, area_under_roc, evaluate
 from trainer.model.inference import Outputs
@@ -18,6 +19,7 @@ from trainer.model.inference import Outputs
 if TYPE_CHECKING:
     import keras
 
+HOSPITAL = "the X-rays of the hospital that recalibrated it"
 _HELD = "a tenth of the training patients"  # which `fit` holds out of the refusal
 
 
@@ -92,6 +94,8 @@ class Findings:
         caveat: What readers of the figures must know beside them; may be empty.
         images: Whether X-rays and file names may be shown.
         samples: How many pictures of each kind.
+        changes: What recalibrating changed; empty where that was not done.
+        published: The manifest of the bundle that is evaluated, to compare its figures with these.
     """
 
     interpretation: Interpretation
@@ -107,12 +111,16 @@ class Findings:
     caveat: str = ""
     images: bool = True
     samples: int = 8
+    changes: list[Change] = field(default_factory=list)
+    published: Draft | None = None
 
     @property
     def chosen_on(self) -> dict[str, list[str]]:
         """What was chosen on images and not fixed by an option, by the set that it was chosen on:
         {"cross-validation": ["the threshold", ...]}."""
-        rule, options = self.interpretation, self.training.get("options", {})
+        recalibrated = self.training.get("recalibrated", {})
+        rule = self.interpretation
+        options = (recalibrated or self.training).get("options", {})
         point = rule.operating_point
         while_training = {
             # Bundles of earlier versions kept the epoch that was best on validation.
@@ -123,14 +131,18 @@ class Findings:
         while_deciding = {
             "the temperature": rule.calibration.temperature != 1,
             "the bias": rule.calibration.bias != 0 and options.get("calibration") != "temperature",
-            "the calibration of the causes": rule.cause_calibration not in (None, Calibration()),
             "the threshold": not point.rule.startswith("fixed"),
             "the uncertain band": point.low < point.high,
         }
+        causes = {
+            "the calibration of the causes": rule.cause_calibration not in (None, Calibration())
+        }
+        calibrated_on = self.training.get("calibrated_on", "validation")
         found: dict[str, list[str]] = {}
         for name, choices in (
             ("validation" if self.training.get("best_epochs") else _HELD, while_training),
-            (self.training.get("calibrated_on", "validation"), while_deciding),
+            (HOSPITAL if recalibrated else calibrated_on, while_deciding),
+            (calibrated_on, causes),
         ):
             found.setdefault(name, []).extend(choice for choice, so in choices.items() if so)
         return {name: choices for name, choices in found.items() if choices}
@@ -162,9 +174,31 @@ def measure(
         seed: Of the draws.
     """
     answers = interpretation.answer(outputs.logits, outputs.features)
-    judged = Judged(
-        answers, interpretation.operating_point, split.labels, split.patients, split.causes
-    )
+    point = interpretation.operating_point
+    return measure_answers(name, split, outputs, answers, point, resamples, seed)
+
+
+def measure_answers(
+    name: str,
+    split: Split,
+    outputs: Outputs,
+    answers: Answers,
+    point: OperatingPoint,
+    resamples: int,
+    seed: int = 0,
+) -> SetResult:
+    """Measure answers that are there already.
+
+    Args:
+        name: Of the set.
+        split: The images, N.
+        outputs: What the network says of them.
+        answers: What was made of that; of several rules where they were fitted out of fold.
+        point: The threshold and the band to draw beside them.
+        resamples: Bootstrap draws of patients.
+        seed: Of the draws.
+    """
+    judged = Judged(answers, point, split.labels, split.patients, split.causes)
     return SetResult(
         name,
         split,

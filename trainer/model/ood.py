@@ -71,7 +71,7 @@ def fit_refusal(
             None: there is no head `familiar`, and the distance alone tells.
 
     Returns:
-        The model with the outputs [pneumonia, viral, chest_xray, logits (N, 3, or 4 with `familiar`),
+        The model with the outputs [pneumonia, viral, chest_xray, logits (N, 3; with `familiar` 4),
         activation_map, features], and the manifest's `refusal` and `unfamiliar` entries.
     """
     members = members_of(model)

@@ -14,10 +14,13 @@ from PIL import Image
 from shared.labels import LABELS
 from trainer.bootstrap import Interval
 from trainer.data.style import STATISTICS
+from trainer.decision.recalibration import MINIMUM
+from trainer.evaluation.changes import conclusion
 from trainer.evaluation.heatmap_checks import overlay
 from trainer.evaluation.metrics import ECE_BINS, FIGURES
-from trainer.evaluation.results import Findings, SetResult
+from trainer.evaluation.results import HOSPITAL, Findings, SetResult
 from trainer.report import plots
+from trainer.report.summary import summarise
 
 THREE = ("normal", "bacterial", "viral")
 Picture = dict[str, Any]
@@ -34,6 +37,10 @@ def render_report(findings: Findings) -> str:
             created=datetime.now(UTC),
             f=findings,
             shown=shown,
+            summary=summarise(shown, findings.published) if findings.published else None,
+            minimum=MINIMUM,
+            hospital=HOSPITAL,
+            conclusion=conclusion(findings.changes),
             labels=LABELS,
             figure_names=FIGURES,
             style_names=STATISTICS,
@@ -87,7 +94,8 @@ def environment() -> Environment:
 def _interval(value: Interval | None, digits: int = 3) -> str:
     if value is None:
         return "–"
-    return f"{value.value:.{digits}f} ({value.low:.{digits}f}–{value.high:.{digits}f})"
+    to = "–" if value.low >= 0 else " to "  # not to be taken for a minus
+    return f"{value.value:.{digits}f} ({value.low:.{digits}f}{to}{value.high:.{digits}f})"
 
 
 def _samples(result: SetResult, count: int) -> list[Picture]:

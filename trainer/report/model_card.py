@@ -7,6 +7,7 @@ model hubs read.
 import json
 from datetime import UTC, datetime
 
+from trainer.evaluation.changes import conclusion
 from trainer.evaluation.metrics import FIGURES
 from trainer.evaluation.results import Findings
 from trainer.report.html import environment
@@ -22,6 +23,7 @@ def render_model_card(findings: Findings) -> str:
         .render(
             f=findings,
             first=first,
+            conclusion=conclusion(findings.changes),
             kaggle=findings.data.kaggle,
             today=datetime.now(UTC),
             figure_names=FIGURES,
