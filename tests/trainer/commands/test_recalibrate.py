@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from shared.bundle import store
 from shared.bundle.manifest import Calibration, OperatingPoint, Refusal
 from shared.bundle.store import Bundle, Draft, current, open_bundle, publish
 from shared.interpretation import Interpretation
@@ -242,7 +241,7 @@ def test_nothing_is_published_when_stopped(
         raise KeyboardInterrupt
 
     models = tmp_path / "models"
-    monkeypatch.setattr(store.os, "fsync", stop)
+    monkeypatch.setattr("shared.bundle.store.os.fsync", stop)
     done = trainer(
         "recalibrate", "--bundle", bundle.path, "--data", hospital, "--models", models, *QUICK
     )

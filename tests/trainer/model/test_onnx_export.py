@@ -110,7 +110,7 @@ def test_every_served_output_is_compared(name: str, images: Images, tmp_path: Pa
     graph.output.extend(kept)
     onnx.save(model_file, path)
     if name != "logits":
-        with pytest.raises(ExportError, match="differ by up to inf|no activation map"):
+        with pytest.raises(ExportError, match=r"differ by up to inf|no activation map"):
             check_equal(model, path, images)
 
 
