@@ -23,7 +23,8 @@ from trainer.evaluation.heatmap_checks import (  # noqa: E402
 from trainer.model.network import build_network, combine  # noqa: E402
 from trainer.model.onnx_export import named_outputs  # noqa: E402
 
-RECIPE = Recipe(stem=8, widths="8-8-8-8", depth=1, mixed_precision=False)
+# Of the size of the input: the map is that of the features, cell by cell.
+RECIPE = Recipe(sizes="224", stem=8, widths="8-8-8-8", depth=1, mixed_precision=False)
 
 
 @pytest.fixture(scope="module")

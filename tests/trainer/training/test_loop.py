@@ -87,7 +87,7 @@ def test_a_checkpoint_of_other_images_is_not_gone_on_with(tmp_path: Path) -> Non
 def test_a_training_that_diverges_says_so(tmp_path: Path) -> None:
     wild = replace(QUICK, learning_rate=1.0, warmup=0.0, weight_decay=1e30)
     with pytest.raises(TrainerError, match=r"diverged in epoch 1.*--learning-rate"):
-        fit_member(wild, phantoms(0, 8), tmp_path, 0, progress=False)
+        fit_member(wild, phantoms(0, 32), tmp_path, 0, progress=False)
     assert not list(tmp_path.iterdir())
 
 
