@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 _SERVICE = """
 from service.inference.onnx_network import OnnxNetwork
 from shared.network import warm_up
-warm_up(OnnxNetwork(Path("models/default/model.onnx")), heads=3)
+warm_up(OnnxNetwork(Path("models/default/model.onnx")), heads=4)
 """
 _TRAINER = """
 from trainer.model.inference import predict
