@@ -12,7 +12,8 @@ harden()  # as each program does when it starts
 ROOT = Path(__file__).resolve().parent.parent
 
 QUICK_TRAINING = [
-    *("--epochs=1", "--no-test", "--limit=24", "--validation-share=0.3"),
+    *("--epochs=1", "--no-test", "--limit=24", "--folds=2"),
+    *("--sizes=64", "--fold-sizes=64"),
     *("--refusal-images=8", "--resamples=20", "--samples=1"),
 ]
 """Options of `python -m trainer fit` for phantoms: the whole path, in seconds."""
