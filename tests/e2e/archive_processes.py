@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
+from pyarrow.fs import S3FileSystem
 
 from tests.conftest import ROOT
 from tests.e2e.process import PATIENCE, environment
@@ -140,9 +141,20 @@ class Storage:
         urlopen(request, timeout=PATIENCE).close()
 
     def get(self, path: str) -> bytes:
-        """An object's bytes, or the list of a bucket's objects."""
+        """The list of a bucket's objects, which anybody may have here."""
         with urlopen(f"{self._url}/{path}", timeout=PATIENCE) as answer:
             return bytes(answer.read())
+
+    def read(self, path: str) -> bytes:
+        """An object's bytes, which are its owner's alone."""
+        files = S3FileSystem(
+            access_key=self.variables["AWS_ACCESS_KEY_ID"],
+            secret_key=self.variables["AWS_SECRET_ACCESS_KEY"],
+            region=self.variables["AWS_REGION"],
+            endpoint_override=self._url,
+        )
+        with files.open_input_stream(path) as object_:
+            return bytes(object_.read())
 
 
 @contextmanager
