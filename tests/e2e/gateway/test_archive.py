@@ -45,16 +45,5 @@ def test_an_x_ray_in_the_archive_gets_a_report_and_a_picture(
     assert not list(place.spool.rglob("*.dcm"))
 
 
-def test_the_archive_sends_again_what_did_not_reach_the_gateway(
-    place: Hospital, tmp_path: Path
-) -> None:
-    before = len(place.objects("SR"))
-    place.gateway.kill()
-    assert place.send(write(radiograph(), tmp_path / "image.dcm"), to_archive=True)
-    place.gateway.start()
-    place.gateway.wait_until_ready()
-    place.wait_for("SR", before + 1)
-
-
 def test_it_stops_in_good_order(place: Hospital) -> None:
     assert place.gateway.stop() == 0
