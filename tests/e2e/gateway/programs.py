@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from tests.conftest import ROOT
+from tests.service.conftest import wait_until
 from tests.service.tiny_bundle import publish_tiny
 
 PACS = ROOT / "deploy" / "pacs"
@@ -25,6 +26,13 @@ PATIENCE = 120
 """Seconds to wait for what takes a few: the machine may be busy."""
 
 NEEDED = {"Orthanc": "orthanc", "storescu": "dcmtk", "dsrdump": "dcmtk", "dciodvfy": "dicom3tools"}
+
+
+def dcmtk(name: str) -> str:
+    """A program of dcmtk: pynetdicom brings others of the same names into the environment."""
+    own = Path(sys.executable).parent
+    others = [one for one in os.environ["PATH"].split(os.pathsep) if Path(one) != own]
+    return shutil.which(name, path=os.pathsep.join(others)) or name
 
 
 def require_peers() -> None:
@@ -209,13 +217,21 @@ class Hospital:
 
         Options of storescu may be among the files.
         """
-        command = ["storescu", "-to", "10", "-ta", "10", "-td", "30", "-aet", "MODALITY"]
+        command = [dcmtk("storescu"), "-to", "10", "-ta", "10", "-td", "30", "-aet", "MODALITY"]
         title, port = ("ORTHANC", self.archive_port) if to_archive else ("CXRSCREEN", self.port)
         address = ["-aec", title, "127.0.0.1", str(port)]
         sent = subprocess.run(
             [*command, *address, *map(str, files)], capture_output=True, check=False, timeout=3600
         )
         return sent.returncode == 0
+
+    def archive_listens(self) -> bool:
+        """Whether the archive answers a C-ECHO."""
+        echo = [dcmtk("echoscu"), "-to", "5", "-aet", "MODALITY", "-aec", "ORTHANC", "127.0.0.1"]
+        asked = subprocess.run(
+            [*echo, str(self.archive_port)], capture_output=True, check=False, timeout=60
+        )
+        return asked.returncode == 0
 
 
 @contextmanager
@@ -227,6 +243,7 @@ def hospital(folder: Path, **settings: Any) -> Iterator[Hospital]:
             program.start()
         for program in place.programs:
             program.wait_until_ready()
+        wait_until(place.archive_listens)  # it answers over HTTP before it does over DICOM
         yield place
     finally:
         for program in place.programs:

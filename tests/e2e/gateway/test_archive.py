@@ -6,14 +6,16 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.gateway.programs import USER, Hospital
+from tests.e2e.gateway.programs import USER, Hospital, dcmtk
 from tests.gateway.radiographs import radiograph, write
 
 pytestmark = pytest.mark.slow
 
 
 def run(*command: str) -> str:
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    ended = subprocess.run(
+        [dcmtk(command[0]), *command[1:]], capture_output=True, text=True, check=False, timeout=120
+    )
     return ended.stdout + ended.stderr
 
 
