@@ -12,6 +12,7 @@ Object = dict[str, Any]
 WORKLOADS: Final = ("Deployment", "Job")
 FROM_ELSEWHERE: Final = {
     ("Secret", "chest-xray-keys"),
+    ("Secret", "chest-xray-storage"),
     ("Secret", "chest-xray-tls"),
     ("PersistentVolumeClaim", "chest-xray-data"),
     ("PersistentVolumeClaim", "chest-xray-models"),  # of an overlay, for the jobs
@@ -20,6 +21,8 @@ FROM_ELSEWHERE: Final = {
 
 _CPU: Final = re.compile(r"\d+(\.\d+)?|\d+m")
 _BYTES: Final = re.compile(r"\d+(Ki|Mi|Gi|Ti)")
+_INDEX: Final = "JOB_COMPLETION_INDEX"
+"""Which pod of an Indexed Job it is; no setting, but an argument's part."""
 _DRAIN: Final = "XRAY_DRAIN_SECONDS"
 _GRACE: Final = "XRAY_GRACE_SECONDS"
 
@@ -41,6 +44,7 @@ def faults(objects: list[Object], settings: dict[str, float], paths: set[str]) -
         if one["kind"] in WORKLOADS:
             pod = _pod(one)
             checks += [*_containers(pod, settings, paths), *_volumes(pod), *_confinement(pod)]
+            checks += [*_shards(one["spec"], pod)]
         checks += [*_quantities(one)]
         found += [f"{one['kind']} {one['metadata']['name']}: {check}" for check in checks]
     return found
@@ -92,7 +96,7 @@ def _containers(pod: Object, settings: dict[str, float], paths: set[str]) -> Ite
         if "port" in settings and ports.get("http", settings["port"]) != settings["port"]:
             yield f"port http: the service listens on {settings['port']:.0f}"
         environment = {one["name"]: one.get("value") for one in container.get("env", [])}
-        for name in environment:
+        for name in environment.keys() - {_INDEX}:
             if name.removeprefix("XRAY_").lower() not in settings:
                 yield f"env {name}: the service has no such setting"
         if _DRAIN in environment:
@@ -100,6 +104,21 @@ def _containers(pod: Object, settings: dict[str, float], paths: set[str]) -> Ite
             needed = float(environment[_DRAIN] or 0) + grace
             if pod.get("terminationGracePeriodSeconds", 30) <= needed:
                 yield f"terminationGracePeriodSeconds: stopping in good order takes {needed:.0f} s"
+
+
+def _shards(spec: Object, pod: Object) -> Iterator[str]:
+    """Every shard has a pod, and every pod a shard."""
+    for container in pod["containers"]:
+        arguments = container.get("args", [])
+        if "--shard" not in arguments:
+            continue
+        if spec.get("completionMode") != "Indexed":
+            yield "completionMode: without Indexed, every pod would be the same shard"
+        shard = arguments[arguments.index("--shard") + 1]
+        if shard != f"$({_INDEX})/{spec.get('completions')}":
+            yield f"--shard {shard}: the job has {spec.get('completions')} completions"
+        if not any(one["name"] == _INDEX for one in container.get("env", [])):
+            yield f"--shard {shard}: no env {_INDEX}"
 
 
 def _volumes(pod: Object) -> Iterator[str]:
@@ -141,6 +160,9 @@ def _referred(one: Object) -> Iterator[tuple[str, str]]:
                 yield "PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"]
             if "secret" in volume:
                 yield "Secret", volume["secret"]["secretName"]
+        for container in _pod(one)["containers"]:
+            for source in container.get("envFrom", []):
+                yield "Secret", source["secretRef"]["name"]
     if one["kind"] == "HorizontalPodAutoscaler":
         yield spec["scaleTargetRef"]["kind"], spec["scaleTargetRef"]["name"]
     if one["kind"] == "Gateway":

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import tomllib
+from argparse import ArgumentParser
 from collections.abc import Callable
 from copy import deepcopy
 from functools import cache
@@ -16,6 +17,8 @@ import pytest
 import yaml
 
 from service.app import create_app
+from service.offline.archive.options import Shard
+from service.offline.command import add_arguments
 from service.settings import Settings
 from tests.conftest import ROOT
 from tests.deploy.manifests import Object, faults
@@ -233,6 +236,40 @@ def test_each_check_finds_what_it_is_for(said: str) -> None:
     objects = deepcopy(rendered("overlays/production"))
     BROKEN[said](objects)
     assert re.search(re.escape(said), "\n".join(check(objects)))
+
+
+def shards(objects: list[Object]) -> Any:
+    return one(objects, "Job")["spec"]
+
+
+def screen(objects: list[Object]) -> Any:
+    return shards(objects)["template"]["spec"]["containers"][0]
+
+
+BROKEN_JOB: dict[str, Break] = {
+    "the job has 9 completions": lambda o: shards(o).update(completions=9),
+    "completionMode: without Indexed": lambda o: shards(o).pop("completionMode"),
+    "no env JOB_COMPLETION_INDEX": lambda o: screen(o).update(env=[]),
+    "there is no Secret storage": lambda o: screen(o)["envFrom"][0]["secretRef"].update(
+        name="storage"
+    ),
+}
+
+
+@pytest.mark.parametrize("said", BROKEN_JOB)
+def test_each_check_of_a_job_finds_what_it_is_for(said: str) -> None:
+    objects = deepcopy(rendered("jobs/archive"))
+    BROKEN_JOB[said](objects)
+    assert re.search(re.escape(said), "\n".join(check(objects)))
+
+
+def test_the_archives_job_has_arguments_that_the_program_takes() -> None:
+    container = screen(rendered("jobs/archive"))
+    arguments = [each.replace("$(JOB_COMPLETION_INDEX)", "7") for each in container["args"]]
+    assert container["command"] == ["python", "-m", "service", "screen"]
+    parser = ArgumentParser()
+    add_arguments(parser)
+    assert parser.parse_args(arguments).shard == Shard(7, 8)
 
 
 def test_the_schemas_find_what_they_are_for() -> None:
