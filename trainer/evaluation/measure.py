@@ -13,6 +13,7 @@ from trainer.data.image_folder import list_files, load_pictures
 from trainer.data.loading import load_split
 from trainer.data.other_images import learned_from
 from trainer.errors import TrainerError
+from trainer.evaluation.counterfactuals import find_counterfactuals
 from trainer.evaluation.results import Findings, SetResult, check_heatmaps, measure
 from trainer.model.inference import Outputs, predict
 
@@ -143,7 +144,13 @@ def assess(
     for result in results:
         _describe(result)
     for name, share in refused.items():
-        say(name, f"{'refused':<21}{share}")
+        say(name, f"{'refused':<22}{share}")
+    views = []
+    if own and len(own[0].split):
+        views = find_counterfactuals(onnx, own[0], interpretation, options.resamples, options.seed)
+    for view in views:
+        what = "Moves a logit" if view is views[0] else ""
+        say(what, f"{view.name:<22}{view.shift}")
     shown = 0 if model is None else _SHOWN_HEATMAPS
     return Findings(
         interpretation=interpretation,
@@ -152,6 +159,7 @@ def assess(
         heatmaps=check_heatmaps(results[0], model, shown, options.seed, options.resamples)
         if results
         else None,
+        counterfactuals=views,
         not_chest=refused,
         caveat=options.caveat,
         images=options.report_images,
@@ -184,13 +192,13 @@ def _describe(result: SetResult) -> None:
     say(result.name.capitalize(), f"{found.images:,} images of {found.patients:,} patients")
     for figure in _SHOWN:
         if figure in found.metrics:
-            say("", f"{figure:<21}{found.metrics[figure]}")
+            say("", f"{figure:<22}{found.metrics[figure]}")
     for word, share in (
         ("refused", result.refused),
         ("unfamiliar", result.unfamiliar),
         ("refused or unfamiliar", result.told),
     ):
         if share is not None:
-            say("", f"{word:<21}{share}")
+            say("", f"{word:<22}{share}")
     (tn, fp), (fn, tp) = found.confusion
     say("", f"normal: {tn} right, {fp} false alarms; pneumonia: {tp} found, {fn} missed")

@@ -68,6 +68,23 @@ class HeatmapCheck:
 
 
 @dataclass(frozen=True)
+class Counterfactual:
+    """What a change of the picture, and not of the patient, does to the answers.
+
+    Attributes:
+        name: Of the change.
+        shift: Mean change of the uncalibrated logit of pneumonia.
+        size: Mean of its size, whatever its sign.
+        changed: Share of images whose label changes.
+    """
+
+    name: str
+    shift: Interval
+    size: Interval
+    changed: Interval
+
+
+@dataclass(frozen=True)
 class MemberFigures:
     """One member of an ensemble, or the ensemble, out of fold, uncalibrated."""
 
@@ -90,6 +107,7 @@ class Findings:
         histories: One list of epochs for each member.
         members: Figures of each member and the ensemble; empty for one network.
         heatmaps: The checks; None without an activation map.
+        counterfactuals: What each change of the picture does to the answers about the first set.
         not_chest: Share refused of pictures that are no chest X-rays, by name of the folder.
         caveat: What readers of the figures must know beside them; may be empty.
         images: Whether X-rays and file names may be shown.
@@ -107,6 +125,7 @@ class Findings:
     histories: list[list[dict[str, float]]] = field(default_factory=list)
     members: list[MemberFigures] = field(default_factory=list)
     heatmaps: HeatmapCheck | None = None
+    counterfactuals: list[Counterfactual] = field(default_factory=list)
     not_chest: dict[str, Interval] = field(default_factory=dict)
     caveat: str = ""
     images: bool = True

@@ -146,6 +146,7 @@ def test_report_is_self_contained_and_complete(tiny_run: TinyRun) -> None:
         "training",
         "samples",
         "mistakes",
+        "counterfactuals",
         *(["heatmaps"] if "heatmaps" in page.sections else []),
         "data",
         "recipe",
