@@ -28,8 +28,8 @@ class Outputs:
     """
 
     logits: NDArray[np.float32]
-    activation_map: NDArray[np.float32] | None
-    features: NDArray[np.float32] | None
+    activation_map: NDArray[np.float32] | None = None
+    features: NDArray[np.float32] | None = None
 
 
 class Network(Protocol):

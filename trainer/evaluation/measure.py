@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shared.interpretation import Interpretation
+from shared.network import Outputs
 from trainer.bootstrap import Interval, wilson
 from trainer.config.options import Options
 from trainer.console import bar, say
@@ -15,7 +16,7 @@ from trainer.data.other_images import learned_from
 from trainer.errors import TrainerError
 from trainer.evaluation.counterfactuals import find_counterfactuals
 from trainer.evaluation.results import Findings, SetResult, check_heatmaps, measure
-from trainer.model.inference import Outputs, predict
+from trainer.model.inference import predict
 
 if TYPE_CHECKING:
     import keras

@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 from shared.bundle.manifest import Calibration, Data, Draft, OperatingPoint
 from shared.interpretation import Answers, Interpretation
+from shared.network import Outputs
 from trainer.bootstrap import Interval, intervals, wilson
 from trainer.data.audit import Audit
 from trainer.data.dataset import Split
 from trainer.evaluation.changes import Change
 from trainer.evaluation.heatmap_checks import central_share, randomised_maps, similarity
 from trainer.evaluation.metrics import Evaluation, Judged, area_under_roc, evaluate
-from trainer.model.inference import Outputs
 
 if TYPE_CHECKING:
     import keras
@@ -277,6 +277,7 @@ def check_heatmaps(
     right = np.flatnonzero(result.judged.answers.pneumonia & (result.split.labels == 1))
     if maps is None or not len(right):
         return None
+    maps = maps[..., 0]
     shares = central_share(maps[right])
     known = ~np.isnan(shares)
     patients = [result.split.patients[i] for i in right[known]]

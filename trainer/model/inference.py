@@ -1,7 +1,7 @@
 """Run a network over many images: exported, as the service runs it over one, or still in Keras."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,94 +9,74 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from shared.network import Network, NetworkInvalid
-from shared.network import Outputs as OnePass
+from shared.network import Network, NetworkInvalid, Outputs
 from shared.preprocessing import scale
 
 if TYPE_CHECKING:
     import keras
 
+Floats = NDArray[np.float32]
 BATCH = 32  # images; about 200 MB at 224 px, more is not faster on a CPU
 
 
-@dataclass(frozen=True)
-class Outputs:
-    """What the network says about N images.
-
-    Attributes:
-        logits: (N, heads) float32, uncalibrated.
-        activation_map: (N, h, w) float32, of the pneumonia logit; None without that output.
-        features: (N, F) float32, whitened; None without that output.
-    """
-
-    logits: NDArray[np.float32]
-    activation_map: NDArray[np.float32] | None = None
-    features: NDArray[np.float32] | None = None
-
-
-def predict(
-    onnx_path: Path,
-    images: NDArray[np.uint8],
-    maps: bool = False,
-    progress: Callable[[int, int], None] | None = None,
-) -> Outputs:
-    """Run the ONNX graph of a bundle.
+def open_network(onnx: Path | bytes, threads: int = 0) -> Network:
+    """An exported graph as the service runs it, over any number of images at once.
 
     Args:
-        onnx_path: `model.onnx`.
-        images: (N, 224, 224) uint8.
-        maps: Whether to keep the activation maps (they take memory).
-        progress: Called with (images done, images in all).
-    """
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(
-        str(onnx_path), options, providers=["CPUExecutionProvider"]
-    )
-    source = session.get_inputs()[0].name
-    has = {output.name for output in session.get_outputs()}
-    wanted = ["logits"]
-    wanted += ["activation_map"] if maps and "activation_map" in has else []
-    wanted += ["features"] if "features" in has else []
-    found: dict[str, list[NDArray[np.float32]]] = {name: [] for name in wanted}
-    for start in range(0, len(images), BATCH):
-        batch = scale(images[start : start + BATCH])
-        for name, value in zip(wanted, session.run(wanted, {source: batch}), strict=True):
-            found[name].append(value)
-        if progress:
-            progress(min(start + BATCH, len(images)), len(images))
-    whole = {name: np.concatenate(parts) for name, parts in found.items() if parts}
-    return Outputs(
-        logits=whole.get("logits", np.zeros((0, 1), np.float32)),
-        activation_map=whole["activation_map"][..., 0] if "activation_map" in whole else None,
-        features=whole.get("features"),
-    )
-
-
-def served_network(onnx_path: Path) -> Network:
-    """An exported graph as the service runs it: an image at a time, on one core.
+        onnx: The file `model.onnx`, or its content.
+        threads: Of a pass; 0 for as many as there are cores.
 
     Raises:
         NetworkInvalid: ONNX Runtime does not load it.
     """
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.intra_op_num_threads = options.inter_op_num_threads = threads
     options.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(
-            onnx_path, options, providers=["CPUExecutionProvider"]
-        )
+        session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
     except Exception as failure:
         raise NetworkInvalid(f"ONNX Runtime does not load the network: {failure}") from failure
-    names = [output.name for output in session.get_outputs()]
+    [source] = [each.name for each in session.get_inputs()]
+    names = [each.name for each in session.get_outputs()]
 
-    def run(batch: NDArray[np.float32]) -> OnePass:
-        found = dict(
-            zip(names, session.run(names, {session.get_inputs()[0].name: batch}), strict=True)
-        )
-        return OnePass(found["logits"], found.get("activation_map"), found.get("features"))
+    def run(batch: Floats) -> Outputs:
+        found = dict(zip(names, session.run(names, {source: batch}), strict=True))
+        return Outputs(found["logits"], found.get("activation_map"), found.get("features"))
 
     return run
+
+
+def predict(
+    onnx: Path,
+    images: NDArray[np.uint8],
+    maps: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Outputs:
+    """What the ONNX graph of a bundle says of images.
+
+    Args:
+        onnx: `model.onnx`.
+        images: (N, 224, 224) uint8, at least one.
+        maps: Whether to keep the activation maps (they take memory).
+        progress: Called with (images done, images in all).
+    """
+    network = open_network(onnx)
+    parts: list[Outputs] = []
+    for start in range(0, len(images), BATCH):
+        found = network(scale(images[start : start + BATCH]))
+        parts.append(found if maps else replace(found, activation_map=None))
+        if progress:
+            progress(min(start + BATCH, len(images)), len(images))
+
+    def joined(values: Sequence[Floats | None]) -> Floats | None:
+        there = [value for value in values if value is not None]
+        return np.concatenate(there) if there else None
+
+    return Outputs(
+        np.concatenate([part.logits for part in parts]),
+        joined([part.activation_map for part in parts]),
+        joined([part.features for part in parts]),
+    )
 
 
 def run_keras(

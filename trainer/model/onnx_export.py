@@ -29,7 +29,7 @@ from shared.preprocessing import INPUT_SIZE
 from trainer.errors import TrainerError
 from trainer.model.backend import load_keras
 from trainer.model.foreign import log_odds
-from trainer.model.inference import predict, run_keras, served_network
+from trainer.model.inference import open_network, predict, run_keras
 from trainer.model.keras_file import load_network, save_h5
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def check_equal(model: "keras.Model", path: Path, images: NDArray[np.uint8]) -> 
     import keras
 
     try:
-        warm_up(served_network(path), len(heads_of(model)), bool(named_outputs(model)))
+        warm_up(open_network(path, threads=1), len(heads_of(model)), bool(named_outputs(model)))
     except NetworkInvalid as error:
         raise ExportError(
             f"The service would refuse the exported network: {error}. Nothing was published."

@@ -135,7 +135,9 @@ def _picture(result: SetResult, index: int) -> Picture:
     cause = {0: "bacterial", 1: "viral"}.get(int(split.causes[index]), "")
     return {
         "image": _data_uri(split.images[index]),
-        "overlay": _data_uri(overlay(split.images[index], maps[index])) if maps is not None else "",
+        "overlay": _data_uri(overlay(split.images[index], maps[index, ..., 0]))
+        if maps is not None
+        else "",
         "truth": f"{LABELS[int(split.labels[index])]}{f' ({cause})' if cause else ''}",
         "label": LABELS[int(answers.pneumonia[index])],
         "right": bool(answers.pneumonia[index]) == bool(split.labels[index]),

@@ -11,12 +11,12 @@ import numpy as np
 
 from shared.bundle.manifest import Calibration, Draft, Lack, Metric, Refusal, Unfamiliar
 from shared.bundle.store import publish
+from shared.network import Outputs
 from trainer.config.options import CROSS_VALIDATION
 from trainer.data.audit import class_counts
 from trainer.decision.decision import decide
 from trainer.evaluation.measure import assess, run_network
 from trainer.evaluation.results import Findings, machine_figures, measure, member_figures
-from trainer.model.inference import Outputs
 from trainer.model.onnx_export import heads_of, named_outputs
 from trainer.report.html import render_report
 from trainer.report.model_card import render_model_card

@@ -7,16 +7,16 @@ network looks at, mixed ones included, so that it learns their answers where the
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from scipy.special import expit
 
 from shared.bundle.manifest import PNEUMONIA_HEAD, VIRAL_HEAD
 from shared.bundle.store import Bundle
+from shared.network import Network
+from trainer.model.inference import open_network
 
 Floats = NDArray[np.float32]
 
@@ -35,18 +35,13 @@ class Teachers:
             bundles: With the heads `pneumonia` and `viral`; at least one.
         """
         self.digests: list[str] = []
-        self._networks: list[tuple[onnxruntime.InferenceSession, list[int]]] = []
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        options.intra_op_num_threads = 1  # the training step needs the other cores
+        self._networks: list[tuple[Network, list[int]]] = []
         for bundle in bundles:
-            heads, onnx = bundle.manifest.heads, bundle.file("model.onnx").read_bytes()
-            session = onnxruntime.InferenceSession(
-                onnx, options, providers=["CPUExecutionProvider"]
-            )
+            heads = bundle.manifest.heads
             columns = [heads.index(PNEUMONIA_HEAD), heads.index(VIRAL_HEAD)]
-            self._networks.append((session, columns))
-            self.digests.append(hashlib.sha256(onnx).hexdigest())
+            # The training step needs the other cores.
+            self._networks.append((open_network(bundle.read("model.onnx"), threads=1), columns))
+            self.digests.append(bundle.manifest.files["model.onnx"])
 
     def __call__(self, images: Floats) -> Floats:
         """What they say, as `trainer.model.network.combine` puts members together: the mean of the
@@ -58,8 +53,5 @@ class Teachers:
         Returns:
             (N, 2) float32 probabilities: pneumonia, viral given pneumonia.
         """
-        logits = [
-            session.run(["logits"], {session.get_inputs()[0].name: images})[0][:, columns]
-            for session, columns in self._networks
-        ]
+        logits = [network(images).logits[:, columns] for network, columns in self._networks]
         return np.asarray(expit(np.mean(logits, axis=0)), np.float32)

@@ -8,6 +8,7 @@ import yaml
 
 from shared.bundle.manifest import Calibration, Data, OperatingPoint, Refusal, Unfamiliar
 from shared.interpretation import Interpretation
+from shared.network import Outputs
 from tests.phantoms import chest_phantom
 from trainer.bootstrap import Interval, wilson
 from trainer.data.audit import audit, data_record
@@ -21,7 +22,6 @@ from trainer.evaluation.results import (
     member_figures,
     share_of_patients,
 )
-from trainer.model.inference import Outputs
 from trainer.report.html import render_report
 from trainer.report.model_card import render_model_card
 from trainer.runs.publish import draft_of, history_csv
@@ -48,7 +48,7 @@ def findings(split: Split) -> Findings:
     rng = np.random.default_rng(1)
     pneumonia = np.array([-3.0, -2.0, 1.0, 3.0, 2.0, 1.5, -1.0, 2.5])
     logits = np.stack([pneumonia, rng.normal(size=8), np.full(8, 4.0)], axis=1).astype(np.float32)
-    maps = rng.normal(size=(8, 7, 7)).astype(np.float32)
+    maps = rng.normal(size=(8, 7, 7, 1)).astype(np.float32)
     outputs = Outputs(logits, maps, rng.normal(size=(8, 5)).astype(np.float32))
     interpretation = Interpretation(
         ("pneumonia", "viral", "chest_xray"),

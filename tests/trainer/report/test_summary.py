@@ -6,10 +6,10 @@ import pytest
 
 from shared.bundle.manifest import Calibration, Draft, Metric, OperatingPoint, Refusal
 from shared.interpretation import Interpretation
+from shared.network import Outputs
 from trainer.bootstrap import Interval, difference, wilson
 from trainer.data.dataset import Split
 from trainer.evaluation.results import Findings, SetResult, measure
-from trainer.model.inference import Outputs
 from trainer.report.html import render_report
 from trainer.report.summary import Summary, summarise
 
