@@ -98,3 +98,29 @@ def intervals(
         low, high = np.percentile(known, (2.5, 97.5)) if len(known) else (figure, figure)
         result[name] = Interval(figure, min(float(low), figure), max(float(high), figure))
     return result
+
+
+def mean_interval(
+    values: NDArray[np.float64] | NDArray[np.bool_],
+    patients: Sequence[str],
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Interval:
+    """The mean of a figure of each image, or the share that has a flag, with its 95 % interval.
+
+    Where all images or none have the flag every draw is alike: there it is Wilson's interval of as
+    many patients.
+
+    Args:
+        values: (N,) figures or flags.
+        patients: (N,) who each image is of.
+        resamples: Draws.
+        seed: Of the draws.
+    """
+    if values.dtype == np.bool_ and (values.all() or not values.any()):
+        count = len(set(patients))
+        return wilson(count * bool(values.any()), count)
+    found = intervals(
+        lambda w: {"mean": float(np.average(values, weights=w))}, patients, resamples, seed
+    )
+    return found["mean"]

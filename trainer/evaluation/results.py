@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from shared.bundle.manifest import Calibration, Data, Draft, OperatingPoint
 from shared.interpretation import Answers, Interpretation
 from shared.network import Outputs
-from trainer.bootstrap import Interval, intervals, wilson
+from trainer.bootstrap import Interval, intervals, mean_interval
 from trainer.data.audit import Audit
 from trainer.data.dataset import Split
 from trainer.evaluation.changes import Change
@@ -218,15 +218,19 @@ def measure_answers(
         seed: Of the draws.
     """
     judged = Judged(answers, point, split.labels, split.patients, split.causes)
+
+    def share(flags: NDArray[np.bool_] | None) -> Interval | None:
+        return None if flags is None else mean_interval(flags, split.patients, resamples, seed)
+
     return SetResult(
         name,
         split,
         outputs,
         judged,
         evaluate(judged, resamples, seed),
-        share_of_patients(answers.refused, split.patients, resamples, seed),
-        share_of_patients(answers.unfamiliar, split.patients, resamples, seed),
-        share_of_patients(_either(answers), split.patients, resamples, seed),
+        share(answers.refused),
+        share(answers.unfamiliar),
+        share(_either(answers)),
     )
 
 
@@ -234,31 +238,6 @@ def _either(answers: Answers) -> NDArray[np.bool_] | None:
     """(N,) whether each image is refused or flagged; None where the network says neither."""
     said = [flags for flags in (answers.refused, answers.unfamiliar) if flags is not None]
     return np.logical_or.reduce(said) if said else None
-
-
-def share_of_patients(
-    flags: NDArray[np.bool_] | None, patients: list[str], resamples: int, seed: int = 0
-) -> Interval | None:
-    """A share of images with its 95 % interval from resampled patients.
-
-    Where all images or none have the flag every draw is alike: there it is Wilson's interval of as
-    many patients.
-
-    Args:
-        flags: (N,); None passes through.
-        patients: (N,) who each image is of.
-        resamples: Bootstrap draws.
-        seed: Of the draws.
-    """
-    if flags is None:
-        return None
-    if flags.all() or not flags.any():
-        count = len(set(patients))
-        return wilson(count * bool(flags.any()), count)
-    found = intervals(
-        lambda w: {"share": float(np.average(flags, weights=w))}, patients, resamples, seed
-    )
-    return found["share"]
 
 
 def check_heatmaps(
@@ -281,28 +260,15 @@ def check_heatmaps(
     shares = central_share(maps[right])
     known = ~np.isnan(shares)
     patients = [result.split.patients[i] for i in right[known]]
-    central = (
-        intervals(
-            lambda w: {"central": float(np.average(shares[known], weights=w))},
-            patients,
-            resamples,
-            seed,
-        )["central"]
-        if patients
-        else None
-    )
+    central = mean_interval(shares[known], patients, resamples, seed) if patients else None
     if model is None:
         return HeatmapCheck(central, None, [], None)
     random = np.random.default_rng(seed)
     chosen = np.sort(random.permutation(right)[:32])
     shuffled = randomised_maps(model, result.split.images[chosen], seed)
     likeness = similarity(maps[chosen], shuffled)
-    alike = intervals(
-        lambda w: {"alike": float(np.average(likeness, weights=w))},
-        [result.split.patients[i] for i in chosen],
-        resamples,
-        seed,
-    )["alike"]
+    whose = [result.split.patients[i] for i in chosen]
+    alike = mean_interval(likeness, whose, resamples, seed)
     return HeatmapCheck(central, alike, chosen[:shown].tolist(), shuffled[:shown])
 
 

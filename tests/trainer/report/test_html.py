@@ -10,7 +10,7 @@ from shared.bundle.manifest import Calibration, Data, OperatingPoint, Refusal, U
 from shared.interpretation import Interpretation
 from shared.network import Outputs
 from tests.phantoms import chest_phantom
-from trainer.bootstrap import Interval, wilson
+from trainer.bootstrap import Interval, mean_interval, wilson
 from trainer.data.audit import audit, data_record
 from trainer.data.dataset import Broken, Split
 from trainer.evaluation.results import (
@@ -20,7 +20,6 @@ from trainer.evaluation.results import (
     machine_figures,
     measure,
     member_figures,
-    share_of_patients,
 )
 from trainer.report.html import render_report
 from trainer.report.model_card import render_model_card
@@ -229,17 +228,14 @@ def test_what_is_said_of_an_unknown_machine_is_measured_on_its_pneumonias() -> N
 
 def test_shares_of_images_have_intervals_of_patients() -> None:
     flags = np.arange(100) % 4 == 0
-    alone = share_of_patients(flags, [str(i) for i in range(100)], 500)
-    few = share_of_patients(flags, [str(i // 20) for i in range(100)], 500)
-    mixed = share_of_patients(np.arange(100) < 25, [str(i // 25) for i in range(100)], 500)
-    assert alone is not None
+    alone = mean_interval(flags, [str(i) for i in range(100)], 500)
+    few = mean_interval(flags, [str(i // 20) for i in range(100)], 500)
+    mixed = mean_interval(np.arange(100) < 25, [str(i // 25) for i in range(100)], 500)
     assert few == Interval(0.25, 0.25, 0.25)  # a quarter of every patient's images
     assert (alone.low, alone.high) == pytest.approx((0.17, 0.34), abs=0.03)
-    assert mixed is not None
     assert (mixed.low, mixed.high) == pytest.approx((0, 0.75), abs=0.26)
-    none = share_of_patients(np.zeros(100, bool), [str(i // 20) for i in range(100)], 500)
+    none = mean_interval(np.zeros(100, bool), [str(i // 20) for i in range(100)], 500)
     assert none == wilson(0, 5)
-    assert share_of_patients(None, [], 500) is None
 
 
 def test_wilson_interval_of_a_share() -> None:
