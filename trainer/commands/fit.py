@@ -19,7 +19,7 @@ from trainer.console import duration, say
 from trainer.data.audit import fingerprint
 from trainer.data.image_folder import load_unlike
 from trainer.data.preparation import Prepared, prepare
-from trainer.data.splits import validation_split
+from trainer.data.splits import folds
 from trainer.errors import TrainerError
 from trainer.evaluation.measure import check_others
 from trainer.model.backend import load_keras, missing_packages
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _NETWORK = "network.json"
 _COMPARED = 500  # images, at most, on which .h5 and .onnx must answer alike
-_HEAD_HELD = 0.1  # of the patients, for the limits of what is refused
+_HEAD_PARTS = 10  # by patient; one of them sets the limits of what is refused
 
 
 def fit(request: Request, run: RunFolder | None = None) -> Path:
@@ -200,7 +200,7 @@ def _train(
         say("Refusal", f"learning what is no chest X-ray{more}")
         # Also patients of machines that the network did not learn from: it may judge them.
         everyone = prepared.splits["train"]
-        fitted, held = validation_split(everyone, _HEAD_HELD, options.seed)
+        fitted, held = folds(everyone, _HEAD_PARTS, options.seed)[0]
         model, refusal, unfamiliar = fit_refusal(
             model,
             everyone.select(fitted),

@@ -77,23 +77,3 @@ def _check_patients(labels: NDArray[np.int64], group: Indices, count: int) -> No
                 f"Only {patients} patients in the class {('NORMAL', 'PNEUMONIA')[label]}: too few "
                 f"to cut into {count} parts. Add images of more patients, or lower --folds."
             )
-
-
-def validation_split(split: Split, share: float, seed: int) -> tuple[Indices, Indices]:
-    """Hold out patients for validation: the first of `folds(split, round(1 / share), seed)`.
-
-    Args:
-        split: The training folder.
-        share: The share of the images to hold out, in (0, 0.5].
-        seed: The same seed gives the same patients.
-
-    Returns:
-        Positions for training and for validation, disjoint by patient and by exact copies.
-
-    Raises:
-        DatasetError: Too few patients.
-        ValueError: The share is outside (0, 0.5].
-    """
-    if not 0 < share <= 0.5:
-        raise ValueError(f"the validation share must be in (0, 0.5]; received {share}")
-    return folds(split, round(1 / share), seed)[0]

@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from trainer.data.dataset import DatasetError, Split
-from trainer.data.splits import folds, groups, validation_split, without_copies
+from trainer.data.splits import folds, groups, without_copies
 from trainer.data.style import STATISTICS, style_statistics
 
 
@@ -54,8 +54,8 @@ def apart(split: Split, train: NDArray[np.int64], held: NDArray[np.int64]) -> bo
     )
 
 
-def test_validation_holds_out_patients_with_the_same_mix(split: Split) -> None:
-    train, held = validation_split(split, 0.2, seed=3)
+def test_a_fold_holds_out_patients_with_the_same_mix(split: Split) -> None:
+    train, held = folds(split, 5, seed=3)[0]
     assert apart(split, train, held)
     assert 0.12 < len(held) / len(split) < 0.28
     mix = np.bincount(split.strata()[held], minlength=3) / len(held)
@@ -64,7 +64,7 @@ def test_validation_holds_out_patients_with_the_same_mix(split: Split) -> None:
 
 
 def test_the_seed_decides(split: Split) -> None:
-    first, again, other = (validation_split(split, 0.2, seed=s)[1].tolist() for s in (1, 1, 2))
+    first, again, other = (folds(split, 5, seed=s)[0][1].tolist() for s in (1, 1, 2))
     assert first == again
     assert first != other
 
@@ -85,7 +85,7 @@ def test_exact_copies_are_never_on_both_sides(split: Split) -> None:
     copied = Split(images, split.labels, split.causes, split.patients, split.paths)
     assert len(set(groups(copied).tolist())) == 50
     for seed in range(5):
-        assert apart(copied, *validation_split(copied, 0.25, seed))
+        assert apart(copied, *folds(copied, 4, seed)[0])
 
 
 def test_copies_are_dropped_and_contradictions_too(split: Split) -> None:
@@ -106,14 +106,12 @@ def test_unknown_causes_and_few_images_still_split() -> None:
     unknown = Split(
         small.images, small.labels, np.full(len(small), -1), small.patients, small.paths
     )
-    assert apart(unknown, *validation_split(unknown, 0.5, 0))
+    assert apart(unknown, *folds(unknown, 2, 0)[0])
 
 
 def test_too_few_patients_are_named() -> None:
     with pytest.raises(DatasetError, match="Only 3 patients in the class NORMAL"):
         folds(make_split(3), 5, seed=0)
-    with pytest.raises(ValueError, match=r"received 0\.7"):
-        validation_split(make_split(3), 0.7, 0)
 
 
 def test_style_statistics_measure_what_they_name() -> None:
