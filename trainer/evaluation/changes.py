@@ -3,13 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from shared.interpretation import Interpretation
 from trainer.bootstrap import Interval, Weights, intervals
 from trainer.decision.recalibration import RULE, Recalibrated, rule_numbers
-from trainer.evaluation.metrics import FIGURES, Evaluation, Judged, expected_calibration_error
+from trainer.evaluation.metrics import FIGURES, Evaluation, Judged, figures_of
 
 _NAMES = {
     "recall": "sensitivity",
@@ -124,19 +121,5 @@ def _less(now: Interval, old: float) -> Interval:
 
 
 def _differences(before: Judged, after: Judged, weight: Weights) -> dict[str, float]:
-    was, now = (_compared(judged, weight) for judged in (before, after))
+    was, now = (figures_of(judged, weight) for judged in (before, after))
     return {name: now[name] - was[name] for name in COMPARED}
-
-
-def _compared(judged: Judged, weight: Weights) -> dict[str, float]:
-    sick = judged.labels == 1
-    right = judged.answers.pneumonia == sick
-    return {
-        "recall": _share(right[sick], weight[sick]),
-        "specificity": _share(right[~sick], weight[~sick]),
-        "ece": expected_calibration_error(judged.probability, judged.labels, weight),
-    }
-
-
-def _share(flags: NDArray[np.bool_], weight: Weights) -> float:
-    return float(np.average(flags, weights=weight)) if weight.sum() else float("nan")

@@ -95,7 +95,7 @@ def evaluate(judged: Judged, resamples: int = 1000, seed: int = 0) -> Evaluation
         resamples: Bootstrap draws for the intervals.
         seed: Of the draws.
     """
-    measured = intervals(lambda w: _measure(judged, w), judged.patients, resamples, seed)
+    measured = intervals(lambda w: figures_of(judged, w), judged.patients, resamples, seed)
     behind = _patients_behind(judged)
     for name, found in measured.items():
         if found.value in (0, 1):
@@ -155,7 +155,13 @@ def _average_precision(
     return float((gained * hits / np.maximum(alarms, 1e-12)).sum() / hits[-1])
 
 
-def _measure(judged: Judged, weight: Weights) -> dict[str, float]:
+def figures_of(judged: Judged, weight: Weights) -> dict[str, float]:
+    """Every figure without an interval, by the names of `FIGURES`; NaN where it is not defined.
+
+    Args:
+        judged: The answers and the truth.
+        weight: (N,) how often each image counts.
+    """
     called, sick = judged.answers.pneumonia, judged.labels == 1
     found, alarms = weight[called & sick].sum(), weight[called].sum()
     sick_weight, well_weight = weight[sick].sum(), weight[~sick].sum()
