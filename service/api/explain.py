@@ -32,4 +32,4 @@ async def explain(request: Request) -> Response:
     screening = await screen_upload(request, drawing=Drawing.OVERLAY)
     if screening.overlay is None:
         raise Problem(NO_HEATMAP, "The model that is served gives no heatmap.")
-    return Response(screening.overlay.png, media_type="image/png")
+    return Response(screening.overlay.data, media_type="image/png")

@@ -132,13 +132,13 @@ class Answer(_Answer):
             warnings=[Caution(code=code, message=text) for code, text in screening.warnings],
             heatmap=overlay
             and Heatmap(
-                png=base64.b64encode(overlay.png).decode(),
+                png=base64.b64encode(overlay.data).decode(),
                 width=overlay.width,
                 height=overlay.height,
             ),
             picture=picture
             and Shown(
-                jpeg=base64.b64encode(picture.jpeg).decode(),
+                jpeg=base64.b64encode(picture.data).decode(),
                 width=picture.width,
                 height=picture.height,
             ),

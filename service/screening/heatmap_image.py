@@ -34,31 +34,16 @@ class Drawing(Enum):
 
 
 @dataclass(frozen=True)
-class Overlay:
-    """A heatmap, alone or over its image.
-
-    Attributes:
-        png: The picture, as PNG.
-        width: Its width in pixels.
-        height: Its height in pixels.
-    """
-
-    png: bytes
-    width: int
-    height: int
-
-
-@dataclass(frozen=True)
 class Picture:
-    """An image as it was read, to be looked at.
+    """What was drawn: a heatmap, alone or over its image, or the image alone.
 
     Attributes:
-        jpeg: The picture, as JPEG in grey.
+        data: The file: PNG of a heatmap, JPEG in grey of an image alone.
         width: Its width in pixels.
         height: Its height in pixels.
     """
 
-    jpeg: bytes
+    data: bytes
     width: int
     height: int
 
@@ -79,7 +64,7 @@ def draw_background(grey: NDArray[np.uint8], size: tuple[int, int]) -> Image.Ima
     return Image.fromarray(grey).resize(size, Image.Resampling.BILINEAR)
 
 
-def draw_overlay(background: Image.Image, activation: NDArray[np.float32]) -> Overlay:
+def draw_overlay(background: Image.Image, activation: NDArray[np.float32]) -> Picture:
     """Lays a class activation map over its image.
 
     Args:
@@ -92,9 +77,7 @@ def draw_overlay(background: Image.Image, activation: NDArray[np.float32]) -> Ov
     heat = _heat(activation, background.size)
     strength = heat.point(lambda level: level * STRENGTH)
     picture = Image.composite(_coloured(heat), background.convert("RGB"), strength)
-    png = io.BytesIO()
-    picture.save(png, "PNG", compress_level=1)
-    return Overlay(png.getvalue(), *background.size)
+    return _encoded(picture, "PNG", compress_level=1)
 
 
 def draw_picture(background: Image.Image) -> Picture:
@@ -103,12 +86,10 @@ def draw_picture(background: Image.Image) -> Picture:
     Args:
         background: The image, in grey, as large as an overlay.
     """
-    jpeg = io.BytesIO()
-    background.save(jpeg, "JPEG", quality=_QUALITY)
-    return Picture(jpeg.getvalue(), *background.size)
+    return _encoded(background, "JPEG", quality=_QUALITY)
 
 
-def draw_layer(activation: NDArray[np.float32]) -> Overlay:
+def draw_layer(activation: NDArray[np.float32]) -> Picture:
     """Draws the heatmap alone: small, so that a bad connection carries it.
 
     Args:
@@ -120,9 +101,13 @@ def draw_layer(activation: NDArray[np.float32]) -> Overlay:
     heat = _heat(activation, (LAYER_SIDE, LAYER_SIDE))
     picture = _coloured(heat)
     picture.putalpha(heat)
-    png = io.BytesIO()
-    picture.save(png, "PNG")
-    return Overlay(png.getvalue(), LAYER_SIDE, LAYER_SIDE)
+    return _encoded(picture, "PNG")
+
+
+def _encoded(drawn: Image.Image, kind: str, **options: int) -> Picture:
+    file = io.BytesIO()
+    drawn.save(file, kind, **options)
+    return Picture(file.getvalue(), *drawn.size)
 
 
 def _heat(activation: NDArray[np.float32], size: tuple[int, int]) -> Image.Image:

@@ -21,7 +21,6 @@ from service.screening.cautions import (
 )
 from service.screening.heatmap_image import (
     Drawing,
-    Overlay,
     Picture,
     draw_layer,
     draw_overlay,
@@ -61,7 +60,7 @@ class Screening:
     needs_review: bool
     reliable: bool
     warnings: tuple[Caution, ...]
-    overlay: Overlay | None
+    overlay: Picture | None
     picture: Picture | None
     model: ServedModel
 
@@ -134,7 +133,7 @@ def _interpret(
     model: ServedModel,
     outputs: Outputs,
     cautions: tuple[Caution, ...],
-    overlay: Overlay | None,
+    overlay: Picture | None,
     picture: Picture | None,
 ) -> Screening:
     """Turns one image's outputs into an answer, by what the model's manifest says of them."""

@@ -179,7 +179,7 @@ def _answer(language: Language, screening: Screening) -> dict[str, Any]:
         else _causes(language, screening.causes),
         "provenance": f"{language.say('about.version', version=isolated(version))} · "
         f"{datetime.now().astimezone():%Y-%m-%d %H:%M %z}",
-        "picture": screening.overlay and _embedded(screening.overlay.png),
+        "picture": screening.overlay and _embedded(screening.overlay.data),
     }
 
 

@@ -21,7 +21,7 @@ from shared.heatmap import PALETTE, STRENGTH
 def drawn(activation: NDArray[Any], grey: int = 100) -> NDArray[np.int_]:
     image = np.full((80, 60), grey, np.uint8)
     overlay = draw_overlay(draw_background(image, (60, 80)), activation.astype(np.float32))
-    return np.asarray(Image.open(io.BytesIO(overlay.png))).astype(int)
+    return np.asarray(Image.open(io.BytesIO(overlay.data))).astype(int)
 
 
 def test_colour_lies_where_the_evidence_is() -> None:
@@ -59,7 +59,7 @@ def test_negative_evidence_is_cut_away() -> None:
 def test_the_layer_is_transparent_but_where_the_evidence_is() -> None:
     activation = np.full((7, 7), -1.0, np.float32)
     activation[1, 5] = 3.0
-    layer = np.asarray(Image.open(io.BytesIO(draw_layer(activation).png)))
+    layer = np.asarray(Image.open(io.BytesIO(draw_layer(activation).data)))
     assert layer.shape == (LAYER_SIDE, LAYER_SIDE, 4)
     row, column = np.unravel_index(layer[..., 3].argmax(), layer.shape[:2])
     assert abs(row - LAYER_SIDE * 1.5 / 7) < 18
