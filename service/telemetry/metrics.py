@@ -34,12 +34,14 @@ _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
-class Metrics:
-    """The counters and histograms of one service."""
+class Metrics(Collector):
+    """The counters, histograms and gauges of one service."""
 
     def __init__(
         self, engine: Engine, capacity: Capacity, decoded: ByteBudget, uploads: UploadMemory
     ):
+        self._engine, self._capacity = engine, capacity
+        self._decoded, self._uploads = decoded, uploads
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "xray_requests",
@@ -87,7 +89,7 @@ class Metrics:
             self._screenings.labels(label)
         for problem in PROBLEMS:
             self._refusals.labels(problem.slug)
-        self._registry.register(_Gauges(engine, capacity, decoded, uploads))
+        self._registry.register(self)
         ProcessCollector(registry=self._registry)
 
     def answered(self, route: str, observation: Observation, seconds: float) -> None:
@@ -132,33 +134,18 @@ class Metrics:
         """Everything, in Prometheus' text format."""
         return generate_latest(self._registry)
 
-
-class _Gauges(Collector):
-    """What is read off the service's parts at the moment of asking."""
-
-    def __init__(
-        self, engine: Engine, capacity: Capacity, decoded: ByteBudget, uploads: UploadMemory
-    ):
-        self._engine = engine
-        self._capacity = capacity
-        self._decoded = decoded
-        self._uploads = uploads
-
     def collect(self) -> Iterator[Metric]:
-        """Yields the families."""
+        """Yields what is read off the service's parts at the moment of asking."""
         engine, capacity = self._engine, self._capacity
-        yield GaugeMetricFamily("xray_queue_depth", "Images that wait", capacity.waiting)
-        yield GaugeMetricFamily("xray_running", "Images that are worked on", capacity.running)
-        yield GaugeMetricFamily(
-            "xray_cores", "Images that can be worked on at once", capacity.cores
-        )
-        yield GaugeMetricFamily(
-            "xray_workers_hung", "Workers that an image keeps for good", capacity.hung
-        )
-        yield GaugeMetricFamily(
-            "xray_decoded_bytes", "Memory lent to decoding", self._decoded.taken
-        )
-        yield GaugeMetricFamily("xray_upload_bytes", "Uploads held in memory", self._uploads.lent)
+        for name, about, value in (
+            ("xray_queue_depth", "Images that wait", capacity.waiting),
+            ("xray_running", "Images that are worked on", capacity.running),
+            ("xray_cores", "Images that can be worked on at once", capacity.cores),
+            ("xray_workers_hung", "Workers that an image keeps for good", capacity.hung),
+            ("xray_decoded_bytes", "Memory lent to decoding", self._decoded.taken),
+            ("xray_upload_bytes", "Uploads held in memory", self._uploads.lent),
+        ):
+            yield GaugeMetricFamily(name, about, value)
         yield CounterMetricFamily(
             "xray_model_swaps", "Models taken up in place of another", engine.swaps
         )
