@@ -6,37 +6,9 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
+from service import problems
 from service.api.schemas import ANSWER, ProblemAnswer
-from service.problems import (
-    ANIMATED,
-    CORRUPT,
-    DICOM,
-    EMPTY_FILE,
-    ENCODED_UPLOAD,
-    HEADERS_TOO_LARGE,
-    IMAGE_TOO_COSTLY,
-    IMAGE_TOO_LARGE,
-    IMAGE_TOO_SMALL,
-    INTERNAL,
-    MALFORMED_REQUEST,
-    MALFORMED_UPLOAD,
-    MEDIA_TYPE,
-    NO_FILE,
-    NOT_A_CHEST_XRAY,
-    NOT_READY,
-    OVERLOADED,
-    PROBLEMS,
-    SEVERAL_FILES,
-    TOOK_TOO_LONG,
-    TRUNCATED,
-    UNKNOWN_FIELD,
-    UNSUPPORTED_FORMAT,
-    UPLOAD_TOO_LARGE,
-    UPLOAD_TOO_SLOW,
-    Problem,
-    ProblemType,
-    describe,
-)
+from service.problems import MEDIA_TYPE, PROBLEMS, Problem, ProblemType, describe
 from service.telemetry.request_record import REQUEST_ID_PATTERN
 
 _SUMMARY: Final = "Screens chest X-rays for pneumonia: a second opinion, never a diagnosis."
@@ -54,28 +26,34 @@ _TAGS: Final = [
     {"name": "health", "description": "For load balancers and monitoring."},
 ]
 
-_ANYWHERE: Final = (MALFORMED_REQUEST, HEADERS_TOO_LARGE, UPLOAD_TOO_SLOW, INTERNAL, OVERLOADED)
+_ANYWHERE: Final = (
+    problems.MALFORMED_REQUEST,
+    problems.HEADERS_TOO_LARGE,
+    problems.UPLOAD_TOO_SLOW,
+    problems.INTERNAL,
+    problems.OVERLOADED,
+)
 """Problems that every address can give."""
 
 IMAGE_PROBLEMS: Final = (
-    MALFORMED_UPLOAD,
-    NO_FILE,
-    SEVERAL_FILES,
-    UNKNOWN_FIELD,
-    EMPTY_FILE,
-    UPLOAD_TOO_LARGE,
-    IMAGE_TOO_LARGE,
-    IMAGE_TOO_COSTLY,
-    UNSUPPORTED_FORMAT,
-    ENCODED_UPLOAD,
-    DICOM,
-    ANIMATED,
-    TRUNCATED,
-    CORRUPT,
-    IMAGE_TOO_SMALL,
-    NOT_A_CHEST_XRAY,
-    NOT_READY,
-    TOOK_TOO_LONG,
+    problems.MALFORMED_UPLOAD,
+    problems.NO_FILE,
+    problems.SEVERAL_FILES,
+    problems.UNKNOWN_FIELD,
+    problems.EMPTY_FILE,
+    problems.UPLOAD_TOO_LARGE,
+    problems.IMAGE_TOO_LARGE,
+    problems.IMAGE_TOO_COSTLY,
+    problems.UNSUPPORTED_FORMAT,
+    problems.ENCODED_UPLOAD,
+    problems.DICOM,
+    problems.ANIMATED,
+    problems.TRUNCATED,
+    problems.CORRUPT,
+    problems.IMAGE_TOO_SMALL,
+    problems.NOT_A_CHEST_XRAY,
+    problems.NOT_READY,
+    problems.TOOK_TOO_LONG,
 )
 """Problems of every address that takes an image."""
 
