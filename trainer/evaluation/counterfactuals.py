@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.interpretation import Interpretation
-from trainer.bootstrap import Interval, intervals
-from trainer.evaluation.results import Counterfactual, SetResult, share_of_patients
+from trainer.bootstrap import mean_interval
+from trainer.evaluation.results import Counterfactual, SetResult
 from trainer.model.inference import predict
 
 Grey = NDArray[np.uint8]
@@ -88,25 +88,11 @@ def find_counterfactuals(
     found = []
     for name, view in VIEWS.items():
         outputs = predict(onnx, np.stack([view(image) for image in split.images]))
-        shift = outputs.logits[:, 0] - logit
+        shift = (outputs.logits[:, 0] - logit).astype(np.float64)
         changed = interpretation.answer(outputs.logits, outputs.features).pneumonia != label
-        share = share_of_patients(changed, split.patients, resamples, seed)
-        assert share is not None
-        found.append(Counterfactual(name, *_means(shift, split.patients, resamples, seed), share))
+        means = (
+            mean_interval(values, split.patients, resamples, seed)
+            for values in (shift, np.abs(shift), changed)
+        )
+        found.append(Counterfactual(name, *means))
     return found
-
-
-def _means(
-    shift: NDArray[np.float32], patients: list[str], resamples: int, seed: int
-) -> tuple[Interval, Interval]:
-    """The mean of shifts, and of their sizes."""
-    found = intervals(
-        lambda w: {
-            "shift": float(np.average(shift, weights=w)),
-            "size": float(np.average(np.abs(shift), weights=w)),
-        },
-        patients,
-        resamples,
-        seed,
-    )
-    return found["shift"], found["size"]
