@@ -29,9 +29,9 @@ QUIET = (
 OpenPage = Callable[..., Driver]
 
 
-# Of the module, not of the session: while Playwright is open it keeps an event loop in this
+# Of this folder, not of the session: while Playwright is open it keeps an event loop in this
 # thread, in which tests elsewhere could not run one of their own.
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium; without it the tests are skipped, or fail where CI is set."""
     if CHROMIUM is None:

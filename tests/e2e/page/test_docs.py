@@ -3,20 +3,13 @@ files."""
 
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 from playwright.sync_api import Browser
-
-from tests.e2e.page.conftest import browser  # noqa: F401
-from tests.service.conftest import client, tiny_models  # noqa: F401
 
 pytestmark = pytest.mark.browser
 
 
-def test_the_documentation_opens_without_another_host(
-    browser: Browser,  # noqa: F811
-    client: httpx.Client,  # noqa: F811
-) -> None:
+def test_the_documentation_opens_without_another_host(browser: Browser, service: str) -> None:
     with browser.new_context() as context:
         page = context.new_page()
         hosts: set[str] = set()
@@ -24,9 +17,9 @@ def test_the_documentation_opens_without_another_host(
         page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(f"{client.base_url}/docs", timeout=120_000)
+        page.goto(f"{service}docs", timeout=120_000)
         page.wait_for_selector("text=Screen one image", timeout=120_000)
         page.get_by_text("Screen one image").click()
         page.wait_for_selector("text=Try it out", timeout=120_000)
     assert complaints == []
-    assert hosts == {client.base_url.netloc.decode()}
+    assert hosts == {urlsplit(service).netloc}
