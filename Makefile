@@ -39,7 +39,7 @@ train: $(VENV)/.trainer ## Train on DATA (folder or .zip with train/val/test) an
 	$(BIN)/python -m trainer fit --data "$(DATA)" --models "$(MODELS)" $(ARGS)
 
 test: $(VENV)/.dev check ## Run every check and test (TESTS=tests/shared for a part)
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadgroup $(TESTS) \
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadgroup --no-loadscope-reorder $(TESTS) \
 	  $(if $(filter tests,$(TESTS)),--cov --cov-report=term:skip-covered --cov-fail-under=$(COVERED))
 
 test-floors: ## Run the fast tests on the lowest versions that pyproject.toml allows (FLOORS=folder)

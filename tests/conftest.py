@@ -19,6 +19,31 @@ QUICK_TRAINING = [
 """Options of `python -m trainer fit` for phantoms: the whole path, in seconds."""
 
 
+LONGEST_FIRST = (
+    "tests/trainer/",
+    "tests/e2e/page/",
+    "tests/e2e/",
+    "tests/deploy/",
+    "tests/gateway/",
+)
+TOGETHER = LONGEST_FIRST[:2]
+"""Folders that one worker runs whole: TensorFlow, a training and Chromium are had once."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Gives a worker whole files, so that what a file shares is made once, the longest first."""
+
+    def turn(item: pytest.Item) -> int:
+        return [*map(item.nodeid.startswith, LONGEST_FIRST), True].index(True)
+
+    items.sort(key=turn)
+    for item in items:
+        file = item.nodeid.partition("::")[0]
+        folder = next(filter(file.startswith, TOGETHER), file)
+        item.add_marker(pytest.mark.xdist_group(folder.strip("/").removeprefix("tests/")))
+
+
 @pytest.fixture(scope="session")
 def xray_data() -> Path:
     """Folder of real X-rays that XRAY_DATA names, else ../shared/data; skips where it is absent."""
