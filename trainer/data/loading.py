@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import secrets
 import zipfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -183,7 +184,8 @@ def _split(
 
 
 def _write_cache(stored: Path, split: Split, broken: list[Broken]) -> None:
-    partial = stored.with_suffix(f".{os.getpid()}.partial")
+    # Not by the process: those of two containers may have the same number, and this folder.
+    partial = stored.with_suffix(f".{secrets.token_hex(8)}.partial")
     try:
         stored.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as file:
@@ -199,8 +201,8 @@ def _write_cache(stored: Path, split: Split, broken: list[Broken]) -> None:
     except OSError as error:
         raise DatasetError(
             f"The decoded images cannot be kept in {stored.parent} ({error.strerror or error}; "
-            f"{split.images.nbytes / 1e6:.0f} MB needed). Free some space, or name another folder "
-            "with --work."
+            f"{split.images.nbytes / 1e6:.0f} MB needed). Free some space, or name another folder: "
+            "--work of fit, --out of a study."
         ) from error
     finally:
         with contextlib.suppress(OSError):

@@ -3,7 +3,9 @@
 import shutil
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import PIL
@@ -359,6 +361,23 @@ def test_damaged_cache_is_replaced(phantoms: Path, tmp_path: Path) -> None:
     split, _ = load_split(dataset, "val", tmp_path)
     assert len(split) == 4
     assert stored.stat().st_size > 1000
+
+
+def test_processes_that_share_a_number_share_a_cache(phantoms: Path, tmp_path: Path) -> None:
+    """As those of two containers may; threads of one process stand for them."""
+    barrier = Barrier(8)
+
+    def load(_: int) -> int:
+        def all_decoded(done: int, total: int) -> None:
+            if done == total:
+                barrier.wait(60)
+
+        return len(load_split(find_dataset(phantoms), "train", tmp_path, all_decoded)[0])
+
+    with ThreadPoolExecutor(8) as pods:
+        assert set(pods.map(load, range(8))) == {48}
+    [stored] = tmp_path.iterdir()
+    assert stored.suffix == ".npz"
 
 
 def test_cache_that_cannot_be_written_names_the_folder(phantoms: Path, tmp_path: Path) -> None:
