@@ -5,15 +5,17 @@ the options are written before anything else.
 """
 
 import contextlib
-import fcntl
+import itertools
 import json
 import os
+import secrets
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from trainer.console import say
 from trainer.errors import TrainerError
+from trainer.runs.lock import Held, take_lock
 
 _STATE = "run.json"
 
@@ -29,15 +31,13 @@ class RunFolder:
     def __init__(self, path: Path, state: dict[str, Any]) -> None:
         self.path = path
         self.state = state
-        self._lock: IO[str] = (path / ".lock").open("w")
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self.close()
+            self._lock = take_lock(path / ".lock")
+        except Held as holder:
             raise TrainerError(
-                f"The run {path} is being worked on by another process. Wait for it, or start a "
-                "new run without --resume."
-            ) from error
+                f"The run {path} is being worked on by {holder}. Wait for it, or start a new run "
+                "without --resume."
+            ) from holder
 
     def close(self) -> None:
         """Let another process work on it."""
@@ -45,14 +45,16 @@ class RunFolder:
 
     @classmethod
     def create(cls, work: Path, state: dict[str, Any]) -> "RunFolder":
-        """Start a run in a new folder, named by the time."""
+        """Start a run in a new folder, named by the time; of several at once each has its own."""
         stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H%M%SZ")
         path = work / "runs" / stamp
-        count = 1
-        while path.exists():
-            count += 1
-            path = work / "runs" / f"{stamp}-{count}"
-        path.mkdir(parents=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for count in itertools.count(2):
+            try:
+                path.mkdir()
+                break
+            except FileExistsError:
+                path = work / "runs" / f"{stamp}-{count}"
         run = cls(path, state)
         run.save()
         return run
@@ -111,7 +113,7 @@ def check_writable(folder: Path, option: str) -> None:
     Raises:
         TrainerError: It cannot be made or written; names the option to change.
     """
-    probe = folder / f".writable-{os.getpid()}"
+    probe = folder / f".writable-{secrets.token_hex(4)}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe.write_bytes(b"x")
