@@ -5,7 +5,7 @@ from typing import Annotated, Any, get_type_hints
 
 from pydantic import ConfigDict, Field, ValidationError
 
-FINITE = ConfigDict(allow_inf_nan=False)
+FINITE = ConfigDict(allow_inf_nan=False, strict=True)
 
 Count = Annotated[int, Field(ge=1)]
 CountOrNone = Annotated[int, Field(ge=0)]
