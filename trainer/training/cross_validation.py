@@ -9,25 +9,18 @@ that stands for a class are answered by networks that saw none of that machine, 
 from __future__ import annotations
 
 import dataclasses
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import keras
 import numpy as np
-from numpy.typing import NDArray
 
 from trainer.config.options import Options
 from trainer.config.recipe import Recipe
 from trainer.data.acquisition import Positions
-from trainer.data.dataset import Split
 from trainer.data.preparation import Prepared
 from trainer.data.splits import folds
 from trainer.training.distillation import Teachers
-from trainer.training.loop import fit_member, predict_logits
-
-Floats = NDArray[np.float32]
-ANSWERS = "answers.npz"
+from trainer.training.fold import Floats, answer_fold
 
 
 @dataclass(frozen=True)
@@ -65,28 +58,15 @@ def cross_validate(
         TrainerError: A training diverged.
     """
     whole, rare = prepared.splits["train"], prepared.machines
-    members = dataclasses.replace(recipe, sizes=options.fold_sizes or recipe.sizes).members()
-    logits = np.zeros((len(members), len(whole), 2), np.float32)
+    recipe = dataclasses.replace(recipe, sizes=options.fold_sizes or recipe.sizes)
+    logits = np.zeros((len(recipe.input_sizes), len(whole), 2), np.float32)
 
-    def answered(train: Positions, held: Positions, name: str) -> Floats:
+    def answered(train: Positions, held: Positions, label: str) -> Floats:
         """(members, len(held), 2) logits."""
-        train = train[prepared.learned[train]]
-        weighed = rare[train] if options.machines == "weigh" and rare.any() else None
-        return np.stack(
-            [
-                _answers(
-                    member,
-                    whole.select(train),
-                    whole.select(held),
-                    folder / name.lower().replace(" ", "-") / f"member-{index + 1}",
-                    options.seed + index,
-                    teachers,
-                    weighed,
-                    name if len(members) == 1 else f"{name}, {member.sizes} pixels",
-                )
-                for index, member in enumerate(members)
-            ]
-        )
+        own = folder / label.lower().replace(" ", "-")
+        return answer_fold(
+            *(prepared, train, held, recipe, options.machines, own, options.seed, teachers, label)
+        ).logits
 
     for index, (train, held) in enumerate(folds(whole, options.folds, options.seed), start=1):
         logits[:, held] = answered(train, held, f"Fold {index}")
@@ -94,30 +74,3 @@ def cross_validate(
     if rare.any() and options.machines != "leave-out":
         machines = answered(np.flatnonzero(~rare), np.flatnonzero(rare), "Machines")
     return OutOfFold(logits, machines)
-
-
-def _answers(
-    recipe: Recipe,
-    train: Split,
-    held: Split,
-    folder: Path,
-    seed: int,
-    teachers: Teachers | None,
-    rare: NDArray[np.bool_] | None,
-    label: str,
-) -> Floats:
-    stored, digest = folder / ANSWERS, "\n".join(held.paths)
-    try:
-        with np.load(stored) as kept:
-            if str(kept["held"]) == digest:
-                return np.asarray(kept["logits"], np.float32)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
-        pass  # not there, or damaged: answer again
-    member = fit_member(recipe, train, folder, seed, teachers, rare, label=label)
-    logits = predict_logits(member.model, held.images)
-    keras.backend.clear_session()
-    partial = stored.with_suffix(".part")
-    with partial.open("wb") as file:
-        np.savez(file, logits=logits, held=np.array(digest))
-    partial.replace(stored)
-    return logits
