@@ -12,6 +12,7 @@ from pydicom.uid import (
     Comprehensive3DSRStorage,
     EnhancedSRStorage,
     ImplicitVRLittleEndian,
+    JPEGBaseline8Bit,
     SecondaryCaptureImageStorage,
 )
 from pynetdicom import AE, _config
@@ -52,12 +53,13 @@ class Sender:
         node.network_timeout = settings.idle_seconds
         for uid in (Comprehensive3DSRStorage, EnhancedSRStorage, SecondaryCaptureImageStorage):
             node.add_requested_context(uid, ImplicitVRLittleEndian)
+        node.add_requested_context(SecondaryCaptureImageStorage, JPEGBaseline8Bit)
 
     def send(self, files: Sequence[Path]) -> None:
         """Sends files; on return the archive has said of each that it keeps it.
 
         Args:
-            files: DICOM files, Implicit VR Little Endian.
+            files: DICOM files: reports as Implicit VR Little Endian, pictures as JPEG Baseline.
 
         Raises:
             ArchiveUnavailable: There is no association to be had, or it broke.
@@ -91,11 +93,19 @@ class Sender:
 
     def _store(self, association: Any, file: Path) -> Any:
         """Sends one file; the status that the archive answers, or an empty one."""
-        takes = {str(context.abstract_syntax) for context in association.accepted_contexts}
-        sop_class = str(read_file_meta_info(file).MediaStorageSOPClassUID)
+        accepted = {
+            (str(context.abstract_syntax), str(syntax))
+            for context in association.accepted_contexts
+            for syntax in context.transfer_syntax
+        }
+        takes = {sop_class for sop_class, _ in accepted}
+        meta = read_file_meta_info(file)
+        sop_class, syntax = str(meta.MediaStorageSOPClassUID), str(meta.TransferSyntaxUID)
         payload: Any = file
         if sop_class == Comprehensive3DSRStorage and self._sends_enhanced(takes):
             payload, sop_class = _as_enhanced(file), str(EnhancedSRStorage)
+        elif syntax == JPEGBaseline8Bit and (sop_class, syntax) not in accepted:
+            payload = _uncompressed(file)
         if sop_class not in takes:
             raise DeliveryRefused(f"the archive takes no objects of class {sop_class}")
         try:
@@ -130,6 +140,13 @@ def _as_enhanced(file: Path) -> Any:
     report = dcmread(file)
     report.SOPClassUID = report.file_meta.MediaStorageSOPClassUID = EnhancedSRStorage
     return report
+
+
+def _uncompressed(file: Path) -> Any:
+    """A picture for an archive that takes no JPEG."""
+    picture = dcmread(file)
+    picture.decompress(as_rgb=True, generate_instance_uid=False)
+    return picture
 
 
 def _client_context(settings: Settings) -> tuple[ssl.SSLContext, str] | None:

@@ -2,19 +2,21 @@
 
 import io
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
+from math import ceil
 from textwrap import wrap
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from pydicom.dataset import Dataset
-from pydicom.uid import SecondaryCaptureImageStorage
+from pydicom.encaps import encapsulate
+from pydicom.uid import JPEGBaseline8Bit, SecondaryCaptureImageStorage
 
 from gateway.results.content import plain, presence
 from gateway.results.instance import Kind, encoded, new_instance, reference_to
 from gateway.screening_client import Answer
+from shared.heatmap import PALETTE, STRENGTH
 
 CAPTURE: Final = Kind(
     "capture", SecondaryCaptureImageStorage, "OT", 9902, "Pneumonia screening: heatmap"
@@ -25,12 +27,10 @@ SMALLEST_WIDTH: Final = 512
 LARGEST_PIXELS: Final = 4096 * 4096
 """More than the service ever draws: a picture that has more is not decoded."""
 
-_STRENGTH: Final = 0.55
-"""How much of the X-ray the strongest evidence covers."""
+_QUALITY: Final = 90
+"""Of the JPEG: the X-ray in it has been one before, and the text must stay sharp."""
 
 _BRIGHT, _GREY, _AMBER = (255, 255, 255), (170, 170, 170), (255, 190, 80)
-# The service's palette of evidence, from weak to strong.
-_STOPS: Final = ((13, 8, 135), (126, 3, 168), (204, 71, 120), (248, 149, 64), (240, 249, 33))
 
 
 class PictureUnusable(Exception):
@@ -46,12 +46,14 @@ def build_capture(header: Dataset, said: Answer, now: datetime) -> bytes:
         now: When it was said, in local time.
 
     Returns:
-        A DICOM file (PS3.10) of 8 bit RGB.
+        A DICOM file (PS3.10), its pixels as JPEG Baseline.
 
     Raises:
         PictureUnusable: Picture or heatmap is missing, damaged or too large.
     """
-    pixels = _draw(said, now)
+    page = _draw(said, now)
+    jpeg = io.BytesIO()
+    page.save(jpeg, "JPEG", quality=_QUALITY, subsampling="4:2:2")
     capture = new_instance(header, CAPTURE, said.model_version, now)
     capture.ConversionType = "WSD"
     capture.ImageType = ["DERIVED", "SECONDARY"]
@@ -62,13 +64,18 @@ def build_capture(header: Dataset, said: Answer, now: datetime) -> bytes:
     # What is burnt into the image shows in the picture, too.
     if header.get("BurnedInAnnotation") in {"YES", "NO"}:
         capture.BurnedInAnnotation = header.BurnedInAnnotation
-    capture.Rows, capture.Columns, capture.SamplesPerPixel = pixels.shape
-    capture.PhotometricInterpretation, capture.PlanarConfiguration = "RGB", 0
+    capture.Columns, capture.Rows = page.size
+    capture.SamplesPerPixel, capture.PlanarConfiguration = 3, 0
+    capture.PhotometricInterpretation = "YBR_FULL_422"
     capture.BitsAllocated = capture.BitsStored = 8
     capture.HighBit, capture.PixelRepresentation = 7, 0
-    content = pixels.tobytes()
-    capture.PixelData = content + b"\0" * (len(content) % 2)
-    capture["PixelData"].VR = "OW"
+    capture.LossyImageCompression = "01"
+    capture.LossyImageCompressionMethod = "ISO_10918_1"
+    capture.LossyImageCompressionRatio = round(3 * page.width * page.height / jpeg.tell(), 2)
+    capture.PixelData = encapsulate([jpeg.getvalue()])
+    capture["PixelData"].VR = "OB"
+    capture["PixelData"].is_undefined_length = True
+    capture.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
     return encoded(capture)
 
 
@@ -80,37 +87,31 @@ def _orientation(header: Dataset) -> list[str]:
     return ["L", "F"]
 
 
-def _draw(said: Answer, now: datetime) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8: the picture and, below it, the legend."""
-    picture = _overlay(said)
+def _draw(said: Answer, now: datetime) -> Image.Image:
+    """The X-ray, over it the evidence where there is any, and below it the legend."""
+    picture, layer = _decode(said.picture, "JPEG"), _decode(said.heatmap, "PNG")
     width = max(picture.width, SMALLEST_WIDTH)
     size = max(13, width // 44)
     lines = _lines(said, now)
     step = round(size * 1.45)
-    band = step * (len(lines) + 2)
-    page = Image.new("RGB", (width, picture.height + band))
-    page.paste(picture, ((width - picture.width) // 2, 0))
-    draw, left = ImageDraw.Draw(page), size
+    page = Image.new("RGB", (width, picture.height + step * (len(lines) + 2)))
+    corner = (width - picture.width) // 2, 0
+    page.paste(picture, corner)
+    # The layer's opacity is the strength of the evidence, and that alone decides its colour.
+    heat = layer.convert("RGBA").getchannel("A").resize(picture.size, Image.Resampling.BILINEAR)
+    page.paste(_coloured(heat), corner, heat.point(lambda level: level * STRENGTH))
+
+    def write(text: str, left: int, top: int, colour: tuple[int, int, int]) -> None:
+        page.paste(colour, (left, top), _written(text, size))
+
     for row, (text, colour) in enumerate(lines):
-        draw.text((left, picture.height + step * row + size // 3), text, colour, _font(size))
+        write(text, size, picture.height + step * row + size // 3, colour)
     top = picture.height + step * len(lines) + size // 2
     scale = _scale(min(width // 3, 320), size)
-    draw.text((left, top), "weak", _GREY, _font(size))
-    page.paste(scale, (left + 4 * size, top))
-    draw.text(
-        (left + 5 * size + scale.width, top), "strong evidence for pneumonia", _GREY, _font(size)
-    )
-    return np.asarray(page)
-
-
-def _overlay(said: Answer) -> Image.Image:
-    """The X-ray with the heatmap over it; where nothing speaks for pneumonia, the X-ray itself."""
-    picture = _decode(said.picture, "JPEG").convert("RGB")
-    layer = _decode(said.heatmap, "PNG").convert("RGBA")
-    layer = layer.resize(picture.size, Image.Resampling.BICUBIC)
-    strength = layer.getchannel("A").point(lambda level: level * _STRENGTH)
-    picture.paste(layer.convert("RGB"), mask=strength)
-    return picture
+    write("weak", size, top, _GREY)
+    page.paste(scale, (5 * size, top))
+    write("strong evidence for pneumonia", 6 * size + scale.width, top, _GREY)
+    return page
 
 
 def _decode(content: bytes | None, kind: str) -> Image.Image:
@@ -151,10 +152,23 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
+@lru_cache(maxsize=64)
+def _written(text: str, size: int) -> Image.Image:
+    """A line of text, white on black. Most lines are the same in every picture."""
+    _, _, width, height = _font(size).getbbox(text)
+    line = Image.new("L", (ceil(width), ceil(height)))
+    ImageDraw.Draw(line).text((0, 0), text, 255, _font(size))
+    return line
+
+
+def _coloured(heat: Image.Image) -> Image.Image:
+    colours = heat.copy()
+    colours.putpalette(PALETTE.tobytes())
+    return colours.convert("RGB")
+
+
 @cache
 def _scale(width: int, height: int) -> Image.Image:
     """The colours of the heatmap, from weak to strong."""
-    positions = np.linspace(0, len(_STOPS) - 1, width)
-    channels = [np.interp(positions, range(len(_STOPS)), one) for one in zip(*_STOPS, strict=True)]
-    row = np.stack(channels, axis=1).astype(np.uint8)
-    return Image.fromarray(np.repeat(row[None], height, axis=0))
+    levels = np.linspace(0, 255, width).astype(np.uint8)
+    return _coloured(Image.fromarray(np.repeat(levels[None], height, axis=0)))

@@ -59,7 +59,8 @@ def new_instance(header: Dataset, kind: Kind, model: str, now: datetime) -> Data
         now: When it did, in local time.
 
     Returns:
-        The instance, to be written as Implicit VR Little Endian, which every node takes.
+        The instance, to be written as Implicit VR Little Endian, which every node takes, unless its
+        transfer syntax is set to another one.
     """
     image = str(header.SOPInstanceUID)
     made = Dataset()
@@ -86,7 +87,9 @@ def encoded(instance: Dataset) -> bytes:
     """An instance as DICOM file (PS3.10), what was copied from the image not decoded on the way."""
     declared = instance.get("SpecificCharacterSet")
     instance.set_original_encoding(
-        True, True, convert_encodings(declared) if declared else default_encoding
+        instance.file_meta.TransferSyntaxUID.is_implicit_VR,
+        True,
+        convert_encodings(declared) if declared else default_encoding,
     )
     stream = io.BytesIO()
     instance.save_as(stream, enforce_file_format=True)

@@ -52,9 +52,12 @@ class FakeArchive:
 
 @contextmanager
 def fake_archive(
-    classes: tuple[str, ...] = RESULTS, port: int = 0, ssl_context: Any = None
+    classes: tuple[str, ...] = RESULTS,
+    port: int = 0,
+    ssl_context: Any = None,
+    syntaxes: tuple[str, ...] = (ImplicitVRLittleEndian,),
 ) -> Iterator[FakeArchive]:
-    """Runs one on loopback."""
+    """Runs one on loopback, that takes these SOP classes in these transfer syntaxes."""
     archive = FakeArchive()
 
     def store(event: Any) -> int:
@@ -68,7 +71,7 @@ def fake_archive(
 
     node = AE(ae_title="ARCHIVE")
     for uid in classes:
-        node.add_supported_context(uid, ImplicitVRLittleEndian)
+        node.add_supported_context(uid, list(syntaxes))
     server: Any = node.start_server(
         ("127.0.0.1", port),
         block=False,

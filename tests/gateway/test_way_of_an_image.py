@@ -8,6 +8,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import (
     Comprehensive3DSRStorage,
     EnhancedSRStorage,
+    ImplicitVRLittleEndian,
+    JPEGBaseline8Bit,
     SecondaryCaptureImageStorage,
 )
 
@@ -203,6 +205,20 @@ def test_an_archive_that_knows_no_3d_reports_gets_enhanced_ones(start: Started) 
         send(gateway, radiograph())
         archive.wait_for(2)
         assert len(archive.of_class(EnhancedSRStorage)) == 1
+
+
+@pytest.mark.parametrize("jpeg", [True, False])
+def test_a_picture_is_a_jpeg_for_archives_that_take_that(start: Started, jpeg: bool) -> None:
+    syntaxes = (ImplicitVRLittleEndian, *([JPEGBaseline8Bit] if jpeg else []))
+    with fake_archive(syntaxes=syntaxes) as archive:
+        gateway = start(archive=Archive("ARCHIVE", "127.0.0.1", archive.port))
+        send(gateway, radiograph())
+        archive.wait_for(2)
+    [picture] = archive.of_class(SecondaryCaptureImageStorage)
+    assert picture.PhotometricInterpretation == ("YBR_FULL_422" if jpeg else "RGB")
+    assert picture.file_meta.MediaStorageSOPInstanceUID == picture.SOPInstanceUID
+    assert picture.LossyImageCompression == "01"
+    assert picture.pixel_array.shape == (picture.Rows, picture.Columns, 3)
 
 
 def test_what_was_screened_is_delivered_by_the_next_gateway(
