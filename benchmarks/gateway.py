@@ -10,11 +10,14 @@ phantoms.
 
 import argparse
 import os
+import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -56,51 +59,82 @@ def measure(
     place: Hospital, folder: Path, pictures: Sequence[Path], images: int, rounds: int
 ) -> None:
     """Runs all measurements in turn, and prints what came of them."""
-    rates: dict[str, list[float]] = {name: [] for name in (*_ADDRESSES, "gateway")}
+    runs: dict[str, list[Run]] = {name: [] for name in (*_ADDRESSES, "gateway")}
     memory = [place.gateway.memory()]
     sent = folder / "sent"
     for _ in range(rounds):
         sent.mkdir()
         files = list(written(sent, pictures, images))
         for name, address in _ADDRESSES.items():
-            rates[name].append(asked(place.service_url + address, files))
-        rates["gateway"].append(through_the_gateway(place, sent, images))
+            url = place.service_url + address
+            runs[name].append(timed(place, images, partial(ask, url, files)))
+        runs["gateway"].append(timed(place, images, partial(pass_through, place, sent, images)))
         memory.append(place.gateway.memory())
-        for file in sent.iterdir():
-            file.unlink()
-        sent.rmdir()
-    gateway = statistics.median(rates["gateway"])
-    print("| | images/s | gateway's share |\n|---|---|---|")
-    for name, measured in rates.items():
-        rate = statistics.median(measured)
-        print(f"| {name} | {rate:.2f} | {gateway / rate:.2f} |")
+        shutil.rmtree(sent)
+    report(runs)
     print("gateway's memory, MB:", ", ".join(f"{one / 1e6:.0f}" for one in memory))
     print("left in the spool:", sum(1 for path in place.spool.rglob("*.dcm")), "files")
 
 
-def asked(url: str, files: Sequence[Path]) -> float:
-    """Posts the files; images a second."""
-    with httpx.Client(timeout=120, trust_env=False) as client:
+@dataclass(frozen=True)
+class Run:
+    """One measurement.
+
+    Attributes:
+        rate: Images a second.
+        processor: Processor time an image took in each program, in milliseconds; "client" is who
+            sends: this process, or storescu.
+    """
+
+    rate: float
+    processor: dict[str, float]
+
+
+def timed(place: Hospital, images: int, work: Callable[[], None]) -> Run:
+    """Runs a measurement."""
+
+    def spent() -> dict[str, float]:
+        programs = {one.name: one.processor_seconds() for one in place.programs}
+        return programs | {"client": sum(os.times()[:4])}
+
+    before, begun = spent(), time.perf_counter()
+    work()
+    seconds, after = time.perf_counter() - begun, spent()
+    return Run(
+        images / seconds, {name: 1000 * (after[name] - before[name]) / images for name in after}
+    )
+
+
+def report(runs: dict[str, list[Run]]) -> None:
+    """Prints the medians as a table."""
+    programs = list(runs["gateway"][0].processor)
+    print("| | images/s | gateway's share |", " | ".join(f"{one}, ms" for one in programs), "|")
+    print("|---" * (3 + len(programs)) + "|")
+    gateway = statistics.median(run.rate for run in runs["gateway"])
+    for name, measured in runs.items():
+        rate = statistics.median(run.rate for run in measured)
+        took = (statistics.median(run.processor[one] for run in measured) for one in programs)
+        columns = " | ".join(f"{one:.1f}" for one in took)
+        print(f"| {name} | {rate:.2f} | {gateway / rate:.2f} | {columns} |")
+
+
+def ask(url: str, files: Sequence[Path]) -> None:
+    """Posts the files, several at once."""
+    with httpx.Client(timeout=120, trust_env=False) as client, ThreadPoolExecutor(_AT_ONCE) as pool:
 
         def post(file: Path) -> None:
             client.post(url, content=file.read_bytes()).raise_for_status()
 
-        post(files[0])  # warm
-        begun = time.perf_counter()
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            list(pool.map(post, files))
-        return len(files) / (time.perf_counter() - begun)
+        list(pool.map(post, files))
 
 
-def through_the_gateway(place: Hospital, folder: Path, images: int) -> float:
-    """Sends the files with storescu, over one association; images a second until delivered."""
+def pass_through(place: Hospital, folder: Path, images: int) -> None:
+    """Sends the files with storescu, over one association, and waits until all are delivered."""
     before = place.metric("gateway_delivered_total")
-    begun = time.perf_counter()
     if not place.send("+sd", folder):
         raise RuntimeError("the gateway did not take all images")
     while place.metric("gateway_delivered_total") < before + images:
         time.sleep(0.1)
-    return images / (time.perf_counter() - begun)
 
 
 def written(folder: Path, pictures: Sequence[Path], count: int) -> Iterator[Path]:

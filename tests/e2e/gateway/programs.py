@@ -100,6 +100,12 @@ class Program:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return 1024 * int(status.split("VmRSS:")[1].split()[0])
 
+    def processor_seconds(self) -> float:
+        """Processor time that it has taken so far, the kernel's for it included (Linux)."""
+        assert self.process is not None
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def _answers(self) -> bool:
         with suppress(httpx.HTTPError):
             answer = httpx.get(self._ready, timeout=5, trust_env=False, auth=USER)
@@ -171,12 +177,13 @@ class Hospital:
         self.gateway = Program("gateway", command, f"{self.metrics_url}/readyz", folder, variables)
         self.variables = variables
         self.programs = (self.service, self.archive, self.gateway)
+        self._http = httpx.Client(timeout=60, auth=USER, trust_env=False)
 
     def objects(self, modality: str) -> list[dict[str, Any]]:
         """The tags of all objects of a modality in the archive."""
         query = {"Level": "Instance", "Query": {"Modality": modality}, "Expand": True}
         url = f"{self.archive_url}/tools/find"
-        found = httpx.post(url, json=query, timeout=60, auth=USER)
+        found = self._http.post(url, json=query)
         return [one["MainDicomTags"] | {"id": one["ID"]} for one in found.json()]
 
     def wait_for(self, modality: str, count: int) -> list[dict[str, Any]]:
@@ -190,18 +197,18 @@ class Hospital:
     def file(self, identifier: str, path: Path) -> Path:
         """Writes an object of the archive to a file."""
         url = f"{self.archive_url}/instances/{identifier}/file"
-        answer = httpx.get(url, timeout=60, auth=USER)
+        answer = self._http.get(url)
         path.write_bytes(answer.content)
         return path
 
     def series_of(self, identifier: str) -> str:
         """The archive's name for an object's series."""
-        answer = httpx.get(f"{self.archive_url}/instances/{identifier}", timeout=60, auth=USER)
+        answer = self._http.get(f"{self.archive_url}/instances/{identifier}")
         return str(answer.json()["ParentSeries"])
 
     def metric(self, name: str) -> float:
         """The sum of one of the gateway's metrics over its labels."""
-        lines = httpx.get(f"{self.metrics_url}/metrics", timeout=60).text.splitlines()
+        lines = self._http.get(f"{self.metrics_url}/metrics").text.splitlines()
         wanted = [line for line in lines if line.partition("{")[0].partition(" ")[0] == name]
         return sum(float(line.rpartition(" ")[2]) for line in wanted)
 
@@ -224,6 +231,10 @@ class Hospital:
             [*command, *address, *map(str, files)], capture_output=True, check=False, timeout=3600
         )
         return sent.returncode == 0
+
+    def close(self) -> None:
+        """Closes the connections to archive and metrics."""
+        self._http.close()
 
     def archive_listens(self) -> bool:
         """Whether the archive answers a C-ECHO."""
@@ -248,3 +259,4 @@ def hospital(folder: Path, **settings: Any) -> Iterator[Hospital]:
     finally:
         for program in place.programs:
             program.kill()
+        place.close()
