@@ -1,6 +1,8 @@
 """What the container files promise, read from the files; tests/e2e builds and runs them."""
 
 import re
+from fnmatch import fnmatch
+from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
@@ -34,7 +36,53 @@ def test_all_images_run_as_the_same_user_who_is_not_root() -> None:
 def test_images_are_built_in_stages_from_the_slim_base(name: str) -> None:
     bases = re.findall(r"^FROM (\S+)", dockerfile(name), re.M)
     assert bases == ["python:3.11-slim"] * 2
-    assert f"-c constraints/{name}.txt" in dockerfile(name)
+    constraints = {"service": '"constraints/${EXTRA:-service}.txt"'}
+    assert f"-c {constraints.get(name, f'constraints/{name}.txt')}" in dockerfile(name)
+
+
+def copied(text: str) -> list[str]:
+    """What a container file takes from the project's folder."""
+    lines = re.findall(r"^COPY (?!--from)(.+)$", text, re.M)
+    words = [[word for word in line.split() if not word.startswith("--")] for line in lines]
+    return [source.rstrip("/") for line in words for source in line[:-1]]
+
+
+def in_context(path: str) -> bool:
+    """Whether .dockerignore lets a path through: the last line that matches it decides."""
+    steps = [path, *(parent.as_posix() for parent in PurePosixPath(path).parents)]
+    ignored = False
+    for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines():
+        pattern = line.removeprefix("!")
+        if not line.startswith("#") and any(fnmatch(step, pattern) for step in steps[:-1]):
+            ignored = not line.startswith("!")
+    return not ignored
+
+
+@pytest.mark.parametrize("path", ["Dockerfile.*", "deploy/*/Dockerfile"])
+def test_what_is_copied_is_there_and_not_left_out(path: str) -> None:
+    files = sorted(ROOT.glob(path))
+    assert files
+    for file in files:
+        for source in copied(file.read_text("utf-8").replace("\\\n", " ")):
+            assert (ROOT / source).exists(), (file.name, source)
+            assert in_context(source), (file.name, source)
+
+
+@pytest.mark.parametrize("name", PYTHON)
+def test_an_image_holds_every_package_that_its_own_import(name: str) -> None:
+    packages = {path for path in copied(dockerfile(name)) if (ROOT / path / "__init__.py").exists()}
+    imported = {
+        found
+        for package in packages
+        for module in (ROOT / package).rglob("*.py")
+        for found in re.findall(
+            r"^\s*(?:from|import) (shared|service|trainer|gateway)\b",
+            module.read_text("utf-8"),
+            re.M,
+        )
+    }
+    assert name in packages
+    assert imported <= packages
 
 
 @pytest.mark.parametrize("name", [*NAMES, "archive"])
