@@ -19,10 +19,13 @@ import numpy as np
 import pytest
 
 from tests.conftest import QUICK_TRAINING, ROOT
+from tests.e2e.gateway.programs import USER, dcmtk, require_peers
 from tests.phantoms import chest_phantom, write_kaggle_folder
+from tests.service.conftest import wait_until
 from tests.shared.imaging.pictures import encode
 
 PROJECT = "chest-xray-e2e"
+EVERYTHING = ("--profile", "train", "--profile", "https", "--profile", "pacs")
 Compose = Callable[..., str]
 
 pytestmark = [pytest.mark.container, pytest.mark.slow]
@@ -50,7 +53,8 @@ def compose(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
     write_kaggle_folder(data, rng, train=(24, 24), val=(1, 1), test=(3, 3), size=96)
     for path in [data, *data.parents][:3]:
         path.chmod(0o755)  # the container's user is another one
-    free = {"PORT": "0", "HTTP_PORT": "0", "HTTPS_PORT": "0"}
+    ports = ("PORT", "HTTP_PORT", "HTTPS_PORT", "PACS_DICOM_PORT", "PACS_HTTP_PORT")
+    free = dict.fromkeys(ports, "0")
     environment = os.environ | free | {"DATA": str(data)}
 
     def run(*arguments: str, check: bool = True) -> str:
@@ -68,12 +72,11 @@ def compose(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
         return result.stdout + result.stderr
 
     try:
-        run("--profile", "train", "--profile", "https", "build")
+        run(*EVERYTHING, "build")
         run("up", "--detach", "--wait", "--wait-timeout", "120")
         yield run
     finally:
-        everything = ("--profile", "train", "--profile", "https")
-        run(*everything, "down", "--volumes", "--timeout", "10", check=False)
+        run(*EVERYTHING, "down", "--volumes", "--timeout", "10", check=False)
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +157,63 @@ def test_the_proxy_is_confined(compose: Compose, secure: httpx.Client) -> None:
     assert state["Config"]["User"] == "10001:10001"
     assert state["HostConfig"]["ReadonlyRootfs"]
     assert state["HostConfig"]["CapDrop"] == ["ALL"]
+
+
+def test_an_x_ray_sent_to_the_archive_gets_its_report_and_its_picture(
+    compose: Compose, client: httpx.Client, xray_data: Path
+) -> None:
+    """A real one: the bundled network was fitted on such, and may refuse one drawn in code."""
+    require_peers()
+    compose("--profile", "pacs", "up", "--detach", "--wait", "--wait-timeout", "180")
+    port = compose("port", "archive", "4242").rpartition(":")[2].strip()
+    [image] = (xray_data / "dicom").glob("RSNA_*.dcm")
+    send = [dcmtk("storescu"), "-xy", "-aec", "ORTHANC", "127.0.0.1", port, str(image)]
+    subprocess.run(send, check=True, timeout=60)
+    address = f"http://{compose('port', 'archive', '8042').strip()}"
+    with httpx.Client(base_url=address, auth=USER, timeout=30, trust_env=False) as archive:
+
+        def kinds() -> list[str]:
+            series = archive.get("/series?expand").json()
+            return sorted(one["MainDicomTags"]["Modality"] for one in series)
+
+        wait_until(lambda: kinds() == ["CR", "OT", "SR"], 60)
+        assert len(archive.get("/studies").json()) == 1
+
+
+def test_an_archive_is_screened_in_shards_by_an_image_of_its_own(
+    compose: Compose, tmp_path: Path
+) -> None:
+    """As deploy/kubernetes/jobs/archive does it, in a container that may write to /out alone."""
+    images, out, tag = tmp_path / "in", tmp_path / "out", f"{PROJECT}-cluster"
+    images.mkdir()
+    out.mkdir()
+    rng = np.random.default_rng(9)
+    for number in range(12):
+        image = encode(chest_phantom(rng, number % 2 == 0, (300, 360)), "JPEG")
+        (images / f"{number}.jpeg").write_bytes(image)
+    for path, mode in (
+        (out, 0o777),
+        (images, 0o755),
+        *((one, 0o755) for one in tmp_path.parents[:2]),
+    ):
+        path.chmod(mode)  # the container's user is another one
+    build = ["build", "--file", "Dockerfile.service", "--build-arg", "EXTRA=cluster", "--tag", tag]
+    docker(*build, ".")
+    run = ["run", "--rm", "--read-only", "--cap-drop", "ALL", "--tmpfs", "/tmp:size=16m"]
+    mounts = ["--volume", f"{images}:/in:ro", "--volume", f"{out}:/out", tag]
+    screen = ["python", "-m", "service", "screen", "/in", "--out", "/out/", "--part", "5"]
+    for index in (0, 1):
+        docker(*run, *mounts, *screen, "--shard", f"{index}/2")
+    assert json.loads((out / "summary.json").read_text())["files"] == 12
+    assert len([*out.glob("part-*.parquet")]) == 3
+
+
+def docker(*arguments: str) -> None:
+    """Runs the engine's own command."""
+    done = subprocess.run(
+        ["docker", *arguments], cwd=ROOT, capture_output=True, text=True, check=False, timeout=1800
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
 
 def test_training_publishes_to_the_running_service(compose: Compose, client: httpx.Client) -> None:
