@@ -12,9 +12,9 @@ from typing import Any
 from service.inference.loaded_model import ServedModel, load_bundle
 from service.inference.model_watcher import DEFAULT_BUNDLE
 from service.offline.archive.plan import Plan
-from service.offline.archive.screener import Screener
 from service.offline.archive.storage import open_folder
 from service.offline.archive.worker import Outcome, Worker
+from service.offline.screener import Screener
 from service.settings import SettingsInvalid, read_settings
 
 _making_worker = Lock()

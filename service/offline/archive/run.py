@@ -20,17 +20,16 @@ from typing import Final
 from tqdm import tqdm
 
 from service.inference.loaded_model import ServedModel
-from service.inference.model_watcher import Engine as Model
 from service.offline.archive.cluster import dask
 from service.offline.archive.options import Options
 from service.offline.archive.part_file import finished_parts, part_name
 from service.offline.archive.plan import Plan, PlanInvalid
 from service.offline.archive.planning import plan_run
 from service.offline.archive.schedule import Opened, finish_parts, threads
-from service.offline.archive.screener import Screener
 from service.offline.archive.storage import S3, Folder, open_folder
 from service.offline.archive.summary import Tally, tally_parts, write_summary
 from service.offline.archive.worker import Worker
+from service.offline.screener import Screener, load_model
 from service.settings import Settings
 
 EXIT_OK, EXIT_UNFINISHED, EXIT_INVALID, EXIT_INTERRUPTED = 0, 1, 2, 130
@@ -55,7 +54,9 @@ def screen_archive(sources: list[str], out: str, settings: Settings, options: Op
     folder = open_folder(_whole(out))
     try:
         _check_installed(options)
-        model = _load_model(settings)
+        model = load_model(settings)
+        if model is None:
+            raise PlanInvalid(f"No model to screen with in {settings.models}.")
         plan = plan_run(tuple(map(_whole, sources)), folder, model, options)
         return _screen(plan, folder, model, settings, options)
     except PlanInvalid as wrong:
@@ -89,16 +90,6 @@ def _check_installed(options: Options) -> None:
         raise PlanInvalid(
             f"This needs {missing.name}, which is not installed: pip install '.[{extra}]'"
         ) from None
-
-
-def _load_model(settings: Settings) -> ServedModel:
-    engine = Model(settings.models)
-    engine.look()
-    if engine.complaint is not None:
-        print(f"Warning: {engine.complaint}", file=sys.stderr)
-    if engine.model is None:
-        raise PlanInvalid(f"No model to screen with in {settings.models}.")
-    return engine.model
 
 
 def _screen(

@@ -18,9 +18,9 @@ from service.offline.answer import PASSING
 from service.offline.archive.alone import Died, each_alone
 from service.offline.archive.part_file import part_name, write_part
 from service.offline.archive.plan import Plan, PlannedPaths
-from service.offline.archive.screener import Screener
 from service.offline.archive.storage import Folder
 from service.offline.row import UNREADABLE, Row
+from service.offline.screener import Screener
 from service.problems import INTERNAL
 from service.settings import Settings
 from shared.network import NetworkInvalid, warm_up

@@ -11,6 +11,7 @@ import pytest
 
 from service.offline import answer
 from service.offline.results import Results
+from service.offline.row import Row
 from service.offline.screen import screen_folders
 from service.settings import Settings
 from tests.service.tiny_bundle import (
@@ -113,21 +114,20 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     out = tmp_path / "results.csv"
-    whole = answer.screen  # type: ignore[attr-defined]
-    done: list[int] = []
+    whole, written = Results.write, 0
 
-    def interrupted(*arguments: object) -> object:
-        if len(done) == 2:
+    def interrupted(results: Results, row: Row) -> None:
+        nonlocal written
+        if written == 2:
             raise KeyboardInterrupt
-        done.append(1)
-        return whole(*arguments)  # type: ignore[arg-type]
+        written += 1
+        whole(results, row)
 
-    monkeypatch.setattr(answer, "screen", interrupted)
-    settings = settings.model_copy(update={"cores": 1})
+    monkeypatch.setattr(Results, "write", interrupted)
     assert screen_folders([images], out, settings, fresh=False) == 130
     assert "Run the same command again" in capsys.readouterr().err
     assert len(rows(out)) == 2
-    monkeypatch.setattr(answer, "screen", whole)
+    monkeypatch.setattr(Results, "write", whole)
     assert screen_folders([images], out, settings, fresh=False) == 0
     assert len(rows(out)) == 4
 
@@ -241,7 +241,7 @@ def test_memory_is_given_back_as_when_serving(
     images: Path, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workers: list[int] = []
-    monkeypatch.setattr("service.offline.screen.keep_small_blocks", workers.append)
+    monkeypatch.setattr("service.offline.screener.keep_small_blocks", workers.append)
     screen_folders([images], tmp_path / "results.csv", settings, fresh=False)
     assert workers == [settings.cores]
 

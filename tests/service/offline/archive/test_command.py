@@ -1,11 +1,19 @@
 """`screen` with a folder as OUT: what is accepted, and what is refused with which words."""
 
+import io
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image, PngImagePlugin
+from pyarrow import parquet
 
 from service.__main__ import main
 from service.offline.archive.options import Shard
+from tests.conftest import ROOT
+from tests.service.tiny_bundle import NORMAL_LIKE
 
 
 def test_a_shard_counts_from_0() -> None:
@@ -43,3 +51,22 @@ def test_an_archive_that_is_not_there_is_named(
     for name, words in (("gone", "No such file or folder"), ("empty", "No files in")):
         assert main(["screen", str(tmp_path / name), "--out", f"{tmp_path}/run/"]) == 2
         assert words in capsys.readouterr().err
+
+
+def test_what_a_file_holds_beside_its_picture_is_rationed_here_too(
+    models: Path, tmp_path: Path
+) -> None:
+    """In a process of its own: the tests' has asked for that already."""
+    (tmp_path / "images").mkdir()
+    notes = PngImagePlugin.PngInfo()
+    for name in ("Author", "Comment", "Source"):
+        notes.add_text(name, "x" * 500_000, zip=True)
+    with Image.open(io.BytesIO(NORMAL_LIKE)) as picture:
+        picture.save(tmp_path / "images" / "a.png", pnginfo=notes)
+    command = [sys.executable, "-m", "service", "screen", str(tmp_path / "images")]
+    environment = os.environ | {"XRAY_MODELS": str(models)}
+    subprocess.run(
+        [*command, "--out", f"{tmp_path}/run/"], check=True, cwd=ROOT, env=environment, timeout=300
+    )
+    [row] = parquet.read_table(tmp_path / "run" / "part-00000.parquet").to_pylist()
+    assert row["problem"] == "corrupt-image"

@@ -1,24 +1,36 @@
 """Screens many files at once with one model: reading runs ahead of the cores, within a budget."""
 
 import math
+import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
 from service.inference.loaded_model import ServedModel
+from service.inference.model_watcher import Engine
 from service.offline.answer import answer, check_size
 from service.offline.archive.storage import read_image
 from service.offline.row import Row
 from service.runtime.byte_budget import ByteBudget
 from service.runtime.malloc import keep_small_blocks, share_arenas
 from service.settings import Settings
+from shared.imaging.hardening import harden
 
 _AHEAD: Final = 4
 """Files that are read or wait, for each core: storage that is far away takes its time."""
 
 _BESIDE: Final = 4 * 1024 * 1024
 """Memory for other files beside one of the largest."""
+
+
+def load_model(settings: Settings) -> ServedModel | None:
+    """The model to screen with; prints what is wrong with the models folder. None without any."""
+    engine = Engine(settings.models)
+    engine.look()
+    if engine.complaint is not None:
+        print(f"Warning: {engine.complaint}", file=sys.stderr)
+    return engine.model
 
 
 class Screener:
@@ -30,6 +42,7 @@ class Screener:
     """
 
     def __init__(self, model: ServedModel, settings: Settings) -> None:
+        harden()
         keep_small_blocks(settings.cores)
         share_arenas(settings.cores + 1)  # the readers, too, would each keep what they have read
         self.model = model
@@ -45,7 +58,7 @@ class Screener:
         self._readers.shutdown(wait=False, cancel_futures=True)
         self._cores.shutdown(wait=True, cancel_futures=True)
 
-    def rows(self, paths: Sequence[str]) -> Iterator[Row]:
+    def rows(self, paths: Iterable[str]) -> Iterator[Row]:
         """A row about each file, in order. May be called from several threads at once.
 
         Raises:
