@@ -16,13 +16,7 @@ from starlette.types import Scope
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from service.http.middleware import HEADERS_DETAIL, SECURITY_HEADERS, note
-from service.problems import (
-    HEADERS_TOO_LARGE,
-    MALFORMED_REQUEST,
-    UPLOAD_TOO_SLOW,
-    Problem,
-    respond,
-)
+from service.problems import HEADERS_TOO_LARGE, MALFORMED_REQUEST, UPLOAD_TOO_SLOW, Problem, respond
 from service.telemetry.metrics import Metrics
 from service.telemetry.request_record import observed
 

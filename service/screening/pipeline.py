@@ -19,13 +19,7 @@ from service.screening.cautions import (
     is_reliable,
     of_headers,
 )
-from service.screening.heatmap_image import (
-    Drawing,
-    Picture,
-    draw_layer,
-    draw_overlay,
-    draw_picture,
-)
+from service.screening.heatmap_image import Drawing, Picture, draw_layer, draw_overlay, draw_picture
 from service.screening.network_input import DecodingMemory, network_input
 from service.screening.sent_as_text import sent_as_text
 from shared.imaging.refusal import ImageRefused

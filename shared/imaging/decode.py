@@ -29,13 +29,7 @@ from shared.imaging.memory_estimate import BLOCK, decoded_bytes, has_several_sca
 from shared.imaging.metadata import MAX_METADATA, check_metadata
 from shared.imaging.opened_image import OpenedImage
 from shared.imaging.rationed_file import RationedFile
-from shared.imaging.refusal import (
-    ACCEPTED,
-    ImageRefused,
-    RefusalReason,
-    cut_off,
-    refusing_damage,
-)
+from shared.imaging.refusal import ACCEPTED, ImageRefused, RefusalReason, cut_off, refusing_damage
 from shared.imaging.tiff import TiffFile, check_pieces, holds_several
 
 

@@ -3,12 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.bundle.manifest import (
-    PNEUMONIA_HEAD,
-    VIRAL_HEAD,
-    Refusal,
-    Unfamiliar,
-)
+from shared.bundle.manifest import PNEUMONIA_HEAD, VIRAL_HEAD, Refusal, Unfamiliar
 from shared.interpretation import DIGITS, Interpretation, calibrated
 from trainer.config.options import Options
 from trainer.data.dataset import Split

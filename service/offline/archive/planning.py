@@ -7,14 +7,7 @@ from typing import Final
 from service.inference.loaded_model import ServedModel
 from service.offline.archive.options import Options, Shard
 from service.offline.archive.part_file import finished_parts
-from service.offline.archive.plan import (
-    PLAN,
-    Plan,
-    PlanInvalid,
-    check_plan,
-    read_plan,
-    write_plan,
-)
+from service.offline.archive.plan import PLAN, Plan, PlanInvalid, check_plan, read_plan, write_plan
 from service.offline.archive.storage import Folder, list_files
 from service.offline.archive.summary import SUMMARY
 
