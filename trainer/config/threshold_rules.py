@@ -3,10 +3,7 @@
 _RULES: dict[str, tuple[float | None, str]] = {
     "sensitivity": (0.97, "the highest threshold with at least this (median of resamples)"),
     "specificity": (0.90, "the lowest threshold with at least this (median of resamples)"),
-    "cost": (2.0, "least cost, a missed pneumonia costing so many false alarms"),
     "balanced": (None, "most of sensitivity + specificity (Youden, Cancer 1950)"),
-    "equal": (None, "sensitivity equals specificity"),
-    "accuracy": (None, "most right answers"),
     "fixed": (0.5, "this probability"),
 }
 RULES_HELP = "; ".join(
@@ -28,8 +25,8 @@ def parse_rule(text: str) -> tuple[str, float | None]:
         number = float(value) if value else _RULES[name][0]
     except ValueError:
         raise ValueError(f"a number, as in {name}=0.9") from None
-    if number is not None and not (number > 0 and (name == "cost" or number < 1)):
-        raise ValueError(f"a value above 0{'' if name == 'cost' else ', below 1'}")
+    if number is not None and not 0 < number < 1:
+        raise ValueError("a value above 0, below 1")
     return name, number
 
 

@@ -4,7 +4,6 @@ Chosen on validation images only. A missed pneumonia costs more than a false ala
 can put sensitivity first; the rule is an option of `fit` and is written in the manifest.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,14 +56,13 @@ def choose_operating_point(
     if name == "fixed" and value is not None:
         threshold = value
     else:
-        pick = _picker(name, value)
         draws = [np.ones(len(y)), *_bootstrap(y, patients, resamples, seed)]
-        picked = [pick(_curve(p, y, weight)) for weight in draws]
+        picked = [_pick(name, value, _curve(p, y, weight)) for weight in draws]
         threshold = float(np.median(picked))
     threshold = round(float(np.clip(threshold, 0.001, 0.999)), _DIGITS)
     curve = _curve(p, y, np.ones(len(y)))
-    low = _picker("sensitivity", rule_out)(curve)
-    high = _picker("specificity", rule_in)(curve)
+    low = _pick("sensitivity", rule_out, curve)
+    high = _pick("specificity", rule_in, curve)
     text = name if value is None else f"{name}={value:g}"
     return OperatingPoint(
         threshold=threshold,
@@ -83,13 +81,11 @@ class _Curve:
             edge k, up to edge k + 1.
         sensitivity: (K,) of each cut.
         specificity: (K,) of each cut.
-        prevalence: Share of pneumonia.
     """
 
     edges: NDArray[np.float64]
     sensitivity: NDArray[np.float64]
     specificity: NDArray[np.float64]
-    prevalence: float
 
     def middle(self, first: int, last: int) -> float:
         """The threshold with the widest margin to both sides of these cuts."""
@@ -106,40 +102,23 @@ def _curve(p: NDArray[np.float64], y: Labels, weight: NDArray[np.float64]) -> _C
         np.concatenate([[0.0], values, [1.0]]),
         1 - below_p / below_p[-1],
         below_n / below_n[-1],
-        float(below_p[-1] / (below_p[-1] + below_n[-1])),
     )
 
 
-def _picker(name: str, value: float | None) -> Callable[[_Curve], float]:
-    def pick(curve: _Curve) -> float:
-        sensitivity, specificity = curve.sensitivity, curve.specificity
-        if name == "sensitivity":
-            cut = int(np.flatnonzero(sensitivity >= (value or 0) - 1e-9)[-1])
-            return curve.middle(cut, cut)
-        if name == "specificity":
-            cut = int(np.flatnonzero(specificity >= (value or 0) - 1e-9)[0])
-            return curve.middle(cut, cut)
-        if name == "equal":
-            score = -np.abs(sensitivity - specificity)
-        else:
-            weight = {"cost": value or 1.0, "accuracy": 1.0}.get(name)
-            score = (
-                sensitivity + specificity
-                if weight is None
-                else weight * curve.prevalence * sensitivity + (1 - curve.prevalence) * specificity
-            )
-        best = np.flatnonzero(score >= score.max() - 1e-12)
-        # Equally good cuts need not be neighbours: between them may lie the worst.
-        runs = [(int(run[0]), int(run[-1])) for run in _neighbours(best)]
-        widest = max(runs, key=lambda run: curve.edges[run[1] + 1] - curve.edges[run[0]])
-        return curve.middle(*widest)
-
-    return pick
-
-
-def _neighbours(positions: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Ascending positions, cut where one is left out."""
-    return np.split(positions, np.flatnonzero(np.diff(positions) > 1) + 1)
+def _pick(rule: str, value: float | None, curve: _Curve) -> float:
+    sensitivity, specificity = curve.sensitivity, curve.specificity
+    if rule == "sensitivity":
+        cut = int(np.flatnonzero(sensitivity >= (value or 0) - 1e-9)[-1])
+        return curve.middle(cut, cut)
+    if rule == "specificity":
+        cut = int(np.flatnonzero(specificity >= (value or 0) - 1e-9)[0])
+        return curve.middle(cut, cut)
+    score = sensitivity + specificity
+    best = np.flatnonzero(score >= score.max() - 1e-12)
+    # Equally good cuts need not be neighbours: between them may lie the worst.
+    runs = np.split(best, np.flatnonzero(np.diff(best) > 1) + 1)
+    widest = max(runs, key=lambda run: curve.edges[run[-1] + 1] - curve.edges[run[0]])
+    return curve.middle(int(widest[0]), int(widest[-1]))
 
 
 def _bootstrap(

@@ -51,7 +51,7 @@ def findings(split: Split) -> Findings:
     outputs = Outputs(logits, maps, rng.normal(size=(8, 5)).astype(np.float32))
     interpretation = Interpretation(
         ("pneumonia", "viral", "chest_xray"),
-        OperatingPoint(threshold=0.4, rule="cost=2", low=0.3, high=0.6),
+        OperatingPoint(threshold=0.4, rule="balanced", low=0.3, high=0.6),
         Calibration(temperature=1.2, bias=0.1),
         Calibration(),
         Refusal(minimum=0.0, rule="refuses few"),
