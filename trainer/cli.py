@@ -89,19 +89,7 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate = commands.add_parser(
         "evaluate", parents=[common], help="score a bundle on a folder of X-rays"
     )
-    evaluate.add_argument(
-        "--bundle",
-        type=Path,
-        default=Path("models"),
-        help="a bundle, or a models folder (its current bundle); default %(default)s",
-    )
-    evaluate.add_argument(
-        "--data",
-        type=Path,
-        required=True,
-        help="folder or .zip with splits, or with NORMAL and PNEUMONIA at its top",
-    )
-    evaluate.add_argument("--split", help="train, val or test; default test, or what there is")
+    _add_measured(evaluate)
     evaluate.add_argument("--report", type=Path, metavar="FILE", help="write an HTML report")
     evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
     _add_others(evaluate)
@@ -115,19 +103,7 @@ def build_parser() -> argparse.ArgumentParser:
         "NORMAL and 50 PNEUMONIA, and publish the same network with them. Says what that changes, "
         "on patients that each rule was not fitted on, and how sure that is.",
     )
-    recalibrate.add_argument(
-        "--bundle",
-        type=Path,
-        default=Path("models"),
-        help="a bundle, or a models folder (its current bundle); default %(default)s",
-    )
-    recalibrate.add_argument(
-        "--data",
-        type=Path,
-        required=True,
-        help="folder or .zip with NORMAL and PNEUMONIA at its top, or with splits",
-    )
-    recalibrate.add_argument("--split", help="train, val or test; default test, or what there is")
+    _add_measured(recalibrate)
     _add_models(recalibrate)
     defaults = {**RECALIBRATING, "rule": "the bundle's own, or balanced where that is fixed"}
     _add_knobs(recalibrate.add_argument_group("deciding"), Options, ("folds", *DECIDING), defaults)
@@ -174,6 +150,23 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
         default=Path("models"),
         help="folder to publish bundles in; default %(default)s",
     )
+
+
+def _add_measured(parser: argparse.ArgumentParser) -> None:
+    """What is measured, and on which X-rays."""
+    parser.add_argument(
+        "--bundle",
+        type=Path,
+        default=Path("models"),
+        help="a bundle, or a models folder (its current bundle); default %(default)s",
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        help="folder or .zip with NORMAL and PNEUMONIA at its top, or with splits",
+    )
+    parser.add_argument("--split", help="train, val or test; default test, or what there is")
 
 
 def _add_others(parser: argparse.ArgumentParser) -> None:
