@@ -124,7 +124,8 @@ class Edge:
             await refuse(Problem(INTERNAL, _OUR_FAULT))
         finally:
             status = status or observation.status
-            self._note(scope, observation, method, status, perf_counter() - start)
+            route = getattr(scope.get("route"), "path", "other")
+            note(self._metrics, observation, route, method, status, perf_counter() - start)
 
     def _tidied(self, path: str) -> str:
         """A path without the slashes too many of a proxy whose address for the service ends in one.
@@ -134,12 +135,6 @@ class Edge:
         before = self._prefix if path.startswith(f"{self._prefix}//") else ""
         path = path.removeprefix(before)
         return before + (f"/{path.lstrip('/')}" if path.startswith("//") else path)
-
-    def _note(
-        self, scope: Scope, observation: Observation, method: str, status: int, seconds: float
-    ) -> None:
-        route = getattr(scope.get("route"), "path", "other")
-        note(self._metrics, observation, route, method, status, seconds)
 
 
 def _head_bytes(scope: Scope) -> int:

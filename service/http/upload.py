@@ -3,7 +3,6 @@
 import asyncio
 from io import BytesIO
 from time import perf_counter
-from types import TracebackType
 from typing import Final, Self
 
 from starlette.requests import Request
@@ -67,12 +66,7 @@ class Upload:
         self._loan.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._loan.__exit__()
         self._note()
 

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, fields
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any, Final, Self
 
 from service.offline.answer import PASSING
@@ -76,12 +75,7 @@ class Results:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._opened.close()
 
     def claim(self, path: str) -> bool:

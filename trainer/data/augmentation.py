@@ -67,7 +67,7 @@ def mix(
 def _view(image: GREY, rng: np.random.Generator, recipe: Recipe) -> GREY:
     view = _position(image, rng, recipe)
     if rng.random() < recipe.equalise:
-        view = _local_equalisation(float(rng.uniform(1, 3))).apply(view)
+        view = _equaliser(round(2 * rng.uniform(1, 3)) / 2).apply(view)
     view = _sharpness(view, rng, recipe)
     view = cv2.LUT(view, _tone_curve(rng, recipe))
     if rng.random() < 0.5 and recipe.noise:
@@ -169,10 +169,6 @@ def _noise_field(side: int) -> NDArray[np.int16]:
 @lru_cache(maxsize=8)
 def _equaliser(clip: float) -> cv2.CLAHE:
     return cv2.createCLAHE(clipLimit=clip, tileGridSize=(4, 4))
-
-
-def _local_equalisation(clip: float) -> cv2.CLAHE:
-    return _equaliser(round(clip * 2) / 2)
 
 
 def _frame(view: GREY, rng: np.random.Generator) -> None:

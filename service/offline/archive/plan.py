@@ -9,7 +9,7 @@ import io
 import json
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
@@ -153,22 +153,16 @@ def check_plan(plan: Plan, model: ServedModel, sources: tuple[str, ...], address
     Raises:
         PlanInvalid: It is of another model, or of another source.
     """
-    wanted = asdict(plan) | {
-        "model": model.manifest.version,
-        "sha256": model.sha256,
-        "sources": sources,
-    }
-    for name, what in (("model", "model"), ("sha256", "network"), ("sources", "source")):
-        if getattr(plan, name) != wanted[name]:
-            planned, now = map(_words, (getattr(plan, name), wanted[name]))
+    for what, planned, now in (
+        ("model", (plan.model,), (model.manifest.version,)),
+        ("network", (plan.sha256,), (model.sha256,)),
+        ("source", plan.sources, sources),
+    ):
+        if planned != now:
             raise PlanInvalid(
-                f"{address} holds a run of the {what} {planned}; the {what} now is {now}. Name "
-                "another folder, or begin this one anew with --fresh."
+                f"{address} holds a run of the {what} {', '.join(planned)}; the {what} now is "
+                f"{', '.join(now)}. Name another folder, or begin this one anew with --fresh."
             )
-
-
-def _words(value: Any) -> str:
-    return ", ".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _parts(paths: Iterable[bytes], size: int) -> Iterator[list[bytes]]:

@@ -10,47 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import IO, Any, Final, Protocol
+from typing import IO, Any, Final
 
 from service.offline.answer import read_file
 from service.offline.listing import SKIPPED_FOLDERS, files_of
 
 S3: Final = "s3://"
-
-
-class Folder(Protocol):
-    """A folder for results. Every method but the constructor may raise `OSError`."""
-
-    address: str
-
-    def names(self) -> set[str]:
-        """The names of its files, without those in folders below."""
-        ...
-
-    def has(self, name: str) -> bool:
-        """Whether there is a file of this name."""
-        ...
-
-    def open(self, name: str) -> IO[bytes]:
-        """A file to read from; `FileNotFoundError` where there is none."""
-        ...
-
-    def write(self, name: str, data: bytes) -> None:
-        """Makes a file, or replaces it: whole or not at all."""
-        ...
-
-    def create(self, name: str, data: bytes) -> None:
-        """The same, unless there is one already."""
-        ...
-
-    def remove(self, name: str) -> None:
-        """Removes a file, if there is one."""
-        ...
-
-
-def open_folder(address: str) -> Folder:
-    """The folder at an address, `s3://bucket/prefix` or a path; it need not exist."""
-    return S3Folder(address) if address.startswith(S3) else LocalFolder(address)
 
 
 def list_files(source: str, out: str) -> Iterator[str]:
@@ -78,28 +43,36 @@ def read_image(path: str, admit: Callable[[int], None]) -> bytes:
 
 
 class LocalFolder:
-    """A folder of this machine, or of a file system that all machines share."""
+    """A folder of this machine, or of a file system that all machines share.
+
+    Every method but the constructor may raise `OSError`.
+    """
 
     def __init__(self, address: str) -> None:
         self.address = address
         self._path = Path(address)
 
     def names(self) -> set[str]:
+        """The names of its files, without those in folders below."""
         try:
             return {entry.name for entry in os.scandir(self._path) if entry.is_file()}
         except FileNotFoundError:
             return set()
 
     def has(self, name: str) -> bool:
+        """Whether there is a file of this name."""
         return (self._path / name).exists()
 
     def open(self, name: str) -> IO[bytes]:
+        """A file to read from; `FileNotFoundError` where there is none."""
         return (self._path / name).open("rb")
 
     def write(self, name: str, data: bytes) -> None:
+        """Makes a file, or replaces it: whole or not at all."""
         self._temporary(name, data).replace(self._path / name)
 
     def create(self, name: str, data: bytes) -> None:
+        """The same, unless there is one already."""
         temporary = self._temporary(name, data)
         try:
             with suppress(FileExistsError):  # of several that try, one succeeds
@@ -108,6 +81,7 @@ class LocalFolder:
             temporary.unlink(missing_ok=True)
 
     def remove(self, name: str) -> None:
+        """Removes a file, if there is one."""
         (self._path / name).unlink(missing_ok=True)
 
     def _temporary(self, name: str, data: bytes) -> Path:
@@ -126,7 +100,7 @@ class LocalFolder:
 
 
 class S3Folder:
-    """A prefix in a bucket; an object is there when its one upload is complete."""
+    """The same in a bucket; an object is there when its one upload is complete."""
 
     def __init__(self, address: str) -> None:
         self.address = address.rstrip("/")
@@ -160,6 +134,14 @@ class S3Folder:
 
     def _system(self) -> Any:
         return _s3(_bucket(self.address))
+
+
+Folder = LocalFolder | S3Folder
+
+
+def open_folder(address: str) -> Folder:
+    """The folder at an address, `s3://bucket/prefix` or a path; it need not exist."""
+    return S3Folder(address) if address.startswith(S3) else LocalFolder(address)
 
 
 def _list_s3(source: str, out: str) -> Iterator[str]:
