@@ -18,7 +18,7 @@ from scipy.stats import binom
 from sklearn.cluster import DBSCAN, KMeans
 from sklearn.preprocessing import RobustScaler
 
-from trainer.data.dataset import Split
+from trainer.data.dataset import Split, strata_counts
 from trainer.data.patients import series_of
 from trainer.data.style import style_statistics
 
@@ -231,11 +231,7 @@ def _series(paths: list[str]) -> list[tuple[str, Positions]]:
 
 
 def _group(kind: str, name: str, images: Positions, split: Split) -> Group:
-    strata = split.strata()[images]
-    counts = {
-        of: int((strata == i).sum())
-        for i, of in enumerate(("normal", "bacterial", "viral", "unknown"))
-    }
+    counts = strata_counts(split.strata()[images])
     label = int(split.labels[images].mean() >= 0.5)
     common = int((split.labels[images] == label).sum())
     share = float((split.labels == label).mean())

@@ -8,12 +8,11 @@ from numpy.typing import NDArray
 
 from shared.bundle.manifest import Data
 from shared.labels import LABELS
-from trainer.data.dataset import Broken, Split
+from trainer.data.dataset import Broken, Split, strata_counts
 from trainer.data.patients import is_kaggle_name
 from trainer.data.style import STATISTICS, style_statistics
 
 _STYLED = 600  # images, evenly over the split: a median needs no more
-_STRATA = ("normal", "bacterial", "viral", "unknown")
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,6 @@ def class_counts(split: Split) -> dict[str, int]:
 
 def _facts(split: Split) -> SplitAudit:
     digests = split.digests()
-    strata = split.strata()
     measured = split.select(np.unique(np.linspace(0, len(split) - 1, _STYLED).astype(int)))
     style = style_statistics(measured.images)
     by_class = {label: split.labels == i for i, label in enumerate(LABELS)}
@@ -133,7 +131,7 @@ def _facts(split: Split) -> SplitAudit:
     return SplitAudit(
         images=len(split),
         patients=len(set(split.patients)),
-        strata={name: int((strata == i).sum()) for i, name in enumerate(_STRATA)},
+        strata=strata_counts(split.strata()),
         copies=len(digests) - len(set(digests)),
         height=_spread(split.sizes[:, 0]) if sized else None,
         width=_spread(split.sizes[:, 1]) if sized else None,

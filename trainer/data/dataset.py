@@ -22,6 +22,7 @@ from shared.labels import LABELS
 from trainer.errors import TrainerError
 
 SPLITS = ("train", "val", "test")
+STRATA = ("normal", "bacterial", "viral", "unknown")  # pneumonia of unknown cause
 # What `zipfile` raises for what is damaged, encrypted or compressed in a way that it does not know.
 ZIP_DAMAGE = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
@@ -108,6 +109,11 @@ class Split:
         """(N,) 0 normal, 1 bacterial, 2 viral, 3 pneumonia of unknown cause."""
         cause = np.where(self.causes == -1, 3, self.causes + 1)
         return np.where(self.labels == 0, 0, cause).astype(np.int64)
+
+
+def strata_counts(strata: NDArray[np.int64]) -> dict[str, int]:
+    """How many of the images that have these `Split.strata` are of each."""
+    return {name: int((strata == index).sum()) for index, name in enumerate(STRATA)}
 
 
 def find_dataset(path: Path) -> Dataset:

@@ -3,7 +3,7 @@
 import csv
 import io
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from trainer.config.options import CROSS_VALIDATION
 from trainer.data.audit import class_counts
 from trainer.decision.decision import decide
 from trainer.evaluation.measure import assess, run_network
-from trainer.evaluation.results import Findings, machine_figures, measure, member_figures
+from trainer.evaluation.results import Findings, SetResult, machine_figures, measure, member_figures
 from trainer.model.onnx_export import heads_of, named_outputs
 from trainer.report.html import render_report
 from trainer.report.model_card import render_model_card
@@ -114,7 +114,6 @@ def publish_network(
 def draft_of(findings: Findings, heads: tuple[str, ...], heatmap: bool) -> Draft:
     """The manifest before it is published, with the figures of the first result, if any."""
     rule = findings.interpretation
-    first = findings.results[0] if findings.results else None
     return Draft(
         heads=heads,
         calibration=rule.calibration,
@@ -124,21 +123,20 @@ def draft_of(findings: Findings, heads: tuple[str, ...], heatmap: bool) -> Draft
         unfamiliar=rule.unfamiliar,
         heatmap=heatmap,
         data=findings.data,
-        metrics={
-            name: Metric(value=m.value, low=m.low, high=m.high)
-            for name, m in first.evaluation.metrics.items()
-        }
-        if first
-        else {},
-        evaluated_on=f"{first.name}: {first.evaluation.images} images of "
-        f"{first.evaluation.patients} patients"
-        if first
-        else None,
-        counts=class_counts(first.split) if first else {},
-        confusion_matrix=_pairs(first.evaluation.confusion) if first else None,
+        **(_figures(findings.results[0]) if findings.results else {}),
         training=findings.training,
         lacks=tuple(part for part, there in _parts(findings).items() if not there),
     )
+
+
+def _figures(result: SetResult) -> dict[str, Any]:
+    found = result.evaluation
+    return {
+        "metrics": {name: Metric(**asdict(figure)) for name, figure in found.metrics.items()},
+        "evaluated_on": f"{result.name}: {found.images} images of {found.patients} patients",
+        "counts": class_counts(result.split),
+        "confusion_matrix": found.confusion,
+    }
 
 
 def _parts(findings: Findings) -> dict[Lack, bool]:
@@ -187,7 +185,3 @@ def history_csv(histories: list[list[dict[str, float]]]) -> str:
     for index, history in enumerate(histories, start=1):
         writer.writerows({"member": index, **row} for row in history)
     return text.getvalue()
-
-
-def _pairs(matrix: list[list[int]]) -> tuple[tuple[int, int], tuple[int, int]]:
-    return (matrix[0][0], matrix[0][1]), (matrix[1][0], matrix[1][1])
