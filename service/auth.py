@@ -47,9 +47,6 @@ class Keys:
     def check(self, offered: str | None) -> None:
         """Lets a caller in or not.
 
-        Args:
-            offered: The key that came with the request, if any.
-
         Raises:
             Problem: `key-required`.
         """

@@ -251,12 +251,7 @@ def refused(refusal: ImageRefused, advice: str = "") -> Problem:
 
 
 def overloaded(why: str, seconds: int = 1) -> Problem:
-    """The problem that there is no room for a request now, which is not its caller's fault.
-
-    Args:
-        why: What there is too much of.
-        seconds: After how many it is worth trying again.
-    """
+    """The problem that there is no room for a request, which may be sent again after so long."""
     return Problem(
         OVERLOADED,
         f"{why} Nothing is wrong with the request: send it again after the number of seconds that "
@@ -266,13 +261,7 @@ def overloaded(why: str, seconds: int = 1) -> Problem:
 
 
 def describe(problem: Problem, instance: str, request_id: str) -> dict[str, Any]:
-    """The members of a problem's JSON object (RFC 9457, section 3.1, and `request_id`).
-
-    Args:
-        problem: What went wrong.
-        instance: The path that was asked for.
-        request_id: The request's identifier, as in `X-Request-ID` and the log.
-    """
+    """The members of a problem's JSON object (RFC 9457, section 3.1, and `request_id`)."""
     return {
         "type": problem.kind.type,
         "title": problem.kind.title,

@@ -114,8 +114,6 @@ def mean_interval(
     Args:
         values: (N,) figures or flags.
         patients: (N,) who each image is of.
-        resamples: Draws.
-        seed: Of the draws.
     """
     if values.dtype == np.bool_ and (values.all() or not values.any()):
         count = len(set(patients))

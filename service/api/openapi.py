@@ -101,11 +101,7 @@ def _version() -> str:
 
 
 def about(prefix: str) -> dict[str, Any]:
-    """The arguments of `FastAPI` that say what the service is.
-
-    Args:
-        prefix: The path under which a proxy offers it.
-    """
+    """The arguments of `FastAPI` that say what the service is."""
     return {
         "title": "Chest X-ray screening",
         "summary": _SUMMARY,

@@ -52,8 +52,6 @@ class Edge:
         """Wraps the application.
 
         Args:
-            app: What answers.
-            metrics: Where requests are counted.
             prefix: The path under which a proxy offers the service, whether it strips it or not.
         """
         self._app = app
@@ -154,12 +152,9 @@ def note(
     """Counts a request that has ended, and writes its line to the log.
 
     Args:
-        metrics: Where it is counted.
-        observation: What was noted of it.
         route: The route's template, or "other".
         method: Its method, None where it was refused before that was read.
         status: The status of its answer, 0 where there was none.
-        seconds: How long it took.
     """
     metrics.answered(route, observation, seconds)
     log.log(

@@ -42,7 +42,6 @@ class Upload:
         """Prepares to read; nothing is read yet.
 
         Args:
-            request: Whose body to read.
             limit: Most bytes to accept.
             memory: What all uploads share.
             patience: Seconds to wait for memory, each time that there is none.

@@ -53,9 +53,6 @@ class ServedModel:
 def load_bundle(path: Path) -> ServedModel:
     """Loads a bundle, verified and warmed up.
 
-    Args:
-        path: The bundle's folder.
-
     Raises:
         BundleInvalid: Its files are not what the manifest says.
         NetworkInvalid: Its network does not run, or answers nonsense.

@@ -41,7 +41,6 @@ def read_file(path: Path, admit: Callable[[int], None]) -> bytes:
     """The bytes of a file of this machine.
 
     Args:
-        path: The file.
         admit: Is told how many bytes there are before they are read, and may refuse them.
 
     Raises:

@@ -17,12 +17,7 @@ class ByteBudget:
         self._room = threading.Condition()
 
     def try_take(self, amount: int, seconds: float = 0) -> bool:
-        """Takes `amount` bytes if they are there, or come back within so many seconds.
-
-        Args:
-            amount: How many.
-            seconds: How long to wait for them; blocks.
-        """
+        """Takes `amount` bytes if they are there, or come back within so many seconds; blocks."""
         with self._room:
             if not self._room.wait_for(lambda: self.taken + amount <= self.total, max(0, seconds)):
                 return False

@@ -30,9 +30,6 @@ def keep_small_blocks(workers: int) -> None:
     Left alone, glibc raises M_MMAP_THRESHOLD with every large block freed, and one image of 40
     megapixels leaves a heap full of holes behind. Told so much alone, it gives back every image's
     memory too, and the system has to clear the pages of the next one again.
-
-    Args:
-        workers: How many threads decode images.
     """
     if (libc := _libc()) is not None:
         libc.mallopt(_M_MMAP_THRESHOLD, _LARGE)

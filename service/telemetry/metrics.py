@@ -93,13 +93,7 @@ class Metrics(Collector):
         ProcessCollector(registry=self._registry)
 
     def answered(self, route: str, observation: Observation, seconds: float) -> None:
-        """Counts a request that has ended.
-
-        Args:
-            route: The route's template, or "other".
-            observation: What was noted of it.
-            seconds: How long it took.
-        """
+        """Counts a request that has ended."""
         requests, histogram = self._of(route, observation.outcome)
         requests.inc()
         histogram.observe(seconds)

@@ -67,10 +67,6 @@ def page(
     """The page with an answer, or with a problem, ready to send.
 
     Args:
-        language: The reader's language.
-        limit: Largest upload, in bytes.
-        key_asked: Whether the service asks for an access key.
-        manifest: The model's, if one is loaded: its figures are shown.
         screening: An answer to show.
         problem: A problem to show instead.
     """

@@ -137,12 +137,6 @@ def publish(models_dir: Path, write: Callable[[Path], Draft]) -> Path:
 def open_bundle(path: Path) -> Bundle:
     """Open a bundle and check its format version and every file.
 
-    Args:
-        path: The bundle's folder.
-
-    Returns:
-        The bundle.
-
     Raises:
         BundleInvalid: It is incomplete, changed, or of a format this program does not read.
     """
@@ -159,9 +153,6 @@ def open_bundle(path: Path) -> Bundle:
 
 def current(models_dir: Path) -> Path | None:
     """Find the bundle that is to be served.
-
-    Args:
-        models_dir: Where bundles live.
 
     Returns:
         The folder that the file `current` names (it may not exist), or None without that file.

@@ -41,7 +41,6 @@ def fit(request: Request, run: RunFolder | None = None) -> Path:
     """Train and publish.
 
     Args:
-        request: What is asked for.
         run: The run to go on with; None starts one.
 
     Returns:

@@ -43,9 +43,6 @@ def is_kaggle_name(path: str) -> bool:
 def cause_of(path: str) -> int:
     """The cause that the file name of a pneumonia gives.
 
-    Args:
-        path: The path inside the data set; only the file name matters.
-
     Returns:
         0 bacterial, 1 viral, -1 where the name doesn't say (or the image is normal).
     """

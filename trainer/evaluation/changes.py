@@ -73,12 +73,9 @@ def changes_of(
     """Compare a rule with the one before.
 
     Args:
-        kept: The rule before.
-        found: The rule after.
         before: The images, answered by the rule before, and its figures.
         after: The same images, answered out of fold, and the figures.
         resamples: Draws of patients, the same for before and after.
-        seed: Of the draws.
     """
     old = rule_numbers(kept)
     rule = [

@@ -86,10 +86,6 @@ def _default_split(dataset: Dataset) -> str:
 def check_others(external: dict[str, Path], not_chest: dict[str, Path]) -> None:
     """Check that what `assess` will need is there, without reading an image.
 
-    Args:
-        external: Name to a folder with NORMAL and PNEUMONIA.
-        not_chest: Name to a folder of other pictures.
-
     Raises:
         TrainerError: One is not; the message names the option.
     """

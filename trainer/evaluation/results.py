@@ -209,13 +209,8 @@ def measure_answers(
     """Measure answers that are there already.
 
     Args:
-        name: Of the set.
-        split: The images, N.
-        outputs: What the network says of them.
         answers: What was made of that; of several rules where they were fitted out of fold.
         point: The threshold and the band to draw beside them.
-        resamples: Bootstrap draws of patients.
-        seed: Of the draws.
     """
     judged = Judged(answers, point, split.labels, split.patients, split.causes)
 
@@ -246,11 +241,8 @@ def check_heatmaps(
     """Check the heatmaps of the images that are called pneumonia and are.
 
     Args:
-        result: A set with its activation maps.
         model: To shuffle the weights of; None leaves that check out.
         shown: How many images are kept to be shown.
-        seed: Of the choice, the shuffling and the draws.
-        resamples: Bootstrap draws of patients.
     """
     maps = result.outputs.activation_map
     right = np.flatnonzero(result.judged.answers.pneumonia & (result.split.labels == 1))
@@ -309,9 +301,6 @@ def member_figures(
 
     Args:
         member_logits: (members, N) of pneumonia.
-        train: The images, N.
-        resamples: Bootstrap draws of patients.
-        seed: Of the draws.
     """
     if len(member_logits) < 2:
         return []

@@ -77,7 +77,6 @@ def export_onnx(model: "keras.Model", path: Path) -> None:
 
     Args:
         model: As `trainer.model.network` or `trainer.model.foreign` give it.
-        path: The file to write.
 
     Raises:
         ExportError: The conversion failed.
@@ -107,8 +106,6 @@ def check_equal(model: "keras.Model", path: Path, images: NDArray[np.uint8]) -> 
     """Take the .onnx up as the service does, and compare all that it answers with what Keras does.
 
     Args:
-        model: The Keras network.
-        path: Its ONNX graph.
         images: (N, 224, 224) uint8 to compare on.
 
     Returns:

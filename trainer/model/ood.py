@@ -192,7 +192,6 @@ def attach(network: keras.Model, head: keras.Model, images: Grey, recipe: Recipe
     """The network, the head and the whitened features as one graph.
 
     Args:
-        network: From `build_network`.
         head: From the maps of the network to the logits `chest_xray` and, maybe, `familiar`.
         images: (N, 224, 224) uint8, training images, whose features become white.
         recipe: Depth of the network.

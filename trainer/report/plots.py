@@ -20,12 +20,7 @@ Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def learning_curves(histories: Sequence[list[dict[str, float]]]) -> str:
-    """Loss and accuracy of training over the epochs, a line for each member.
-
-    Args:
-        histories: One list of epochs for each member, as `trainer.training.loop.FittedMember` has
-            it.
-    """
+    """Loss and accuracy of training over the epochs, a line for each member."""
     figure, axes = _axes(2)
     for axis, name in zip(axes, ("loss", "accuracy"), strict=True):
         for colour, history in zip(itertools.cycle(COLOURS), histories, strict=False):

@@ -58,12 +58,7 @@ class Summary:
 
 
 def summarise(result: SetResult, published: Draft) -> Summary:
-    """Put one set of X-rays in words.
-
-    Args:
-        result: The set that was measured.
-        published: The manifest of the bundle that was measured on it.
-    """
+    """Put one set of X-rays in words, beside the figures that its bundle publishes."""
     found = result.evaluation
     comparisons = {
         name: _compare(name, found.metrics[name], published)

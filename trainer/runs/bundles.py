@@ -30,9 +30,6 @@ def open_model(path: Path) -> Bundle:
 def find_teacher(path: Path) -> Path:
     """The folder of a bundle that can teach.
 
-    Args:
-        path: The bundle, or a models folder; its current bundle is taken.
-
     Raises:
         TrainerError: It is no bundle, or does not tell both pneumonia and its cause.
     """

@@ -24,7 +24,6 @@ class RunningAverage(keras.callbacks.Callback):  # type: ignore[misc]
         """Begin with the weights as they are.
 
         Args:
-            learner: The network that is to be trained.
             decay: What a step leaves of the average before it, in [0, 1).
         """
         super().__init__()

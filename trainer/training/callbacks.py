@@ -55,15 +55,7 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
     """One bar over all steps on a terminal, and one line an epoch everywhere."""
 
     def __init__(self, epochs: int, steps: int, done: int, shown: bool, label: str) -> None:
-        """Begin with what is done.
-
-        Args:
-            epochs: Of the whole run.
-            steps: Batches an epoch.
-            done: Epochs that are done.
-            shown: Whether anything is shown.
-            label: What the bar calls this run.
-        """
+        """Begin with what is done."""
         super().__init__()
         self.epochs, self.shown = epochs, shown
         self.left = (epochs - done) * steps

@@ -39,9 +39,6 @@ class Checkpoint:
         """Begin without a file.
 
         Args:
-            learner: The compiled network that is trained.
-            average: Of its weights.
-            path: The file.
             identity: From `identity_of`; a file with another one is of another run.
         """
         self.learner, self.average, self.path, self.identity = learner, average, path, identity
