@@ -42,7 +42,7 @@ def add_arguments(screen: argparse.ArgumentParser) -> None:
     )
     engine.add_argument(
         "--shard",
-        type=_shard,
+        type=Shard.parse,
         default=Shard(),
         metavar="I/N",
         help="do every Nth part from part I on, 0 to N - 1; others do the others",
@@ -88,13 +88,6 @@ def run(chosen: argparse.Namespace, settings: Settings) -> int:
 def _is_folder(out: str) -> bool:
     path = Path(out)
     return out.startswith(_S3) or out.endswith("/") or path.is_dir() or not path.suffix
-
-
-def _shard(text: str) -> Shard:
-    try:
-        return Shard.parse(text)
-    except ValueError as wrong:
-        raise argparse.ArgumentTypeError(str(wrong)) from None
 
 
 def _part_size(text: str) -> int:

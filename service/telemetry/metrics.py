@@ -42,19 +42,19 @@ class Metrics(Collector):
     ):
         self._engine, self._capacity = engine, capacity
         self._decoded, self._uploads = decoded, uploads
-        self._registry = CollectorRegistry()
+        registry = self._registry = CollectorRegistry()
         self._requests = Counter(
             "xray_requests",
             "Requests, by route and outcome",
             ["route", "outcome"],
-            registry=self._registry,
+            registry=registry,
         )
         self._seconds = Histogram(
             "xray_request_seconds",
             "Time from a request's first line to the end of its answer",
             ["route"],
             buckets=_SECONDS,
-            registry=self._registry,
+            registry=registry,
         )
         self._by_route: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
         stages = Histogram(
@@ -62,25 +62,22 @@ class Metrics(Collector):
             "Time that the stages of a screening take",
             ["stage"],
             buckets=_SECONDS,
-            registry=self._registry,
+            registry=registry,
         )
         self._stages = {
             stage: stages.labels(stage) for stage in ("read", *sorted(SCREENING_STAGES))
         }
         self._refusals = Counter(
-            "xray_refusals",
-            "Images refused, by reason",
-            ["reason"],
-            registry=self._registry,
+            "xray_refusals", "Images refused, by reason", ["reason"], registry=registry
         )
         self._screenings = Counter(
-            "xray_screenings", "Images answered, by label", ["label"], registry=self._registry
+            "xray_screenings", "Images answered, by label", ["label"], registry=registry
         )
         self._flags = Counter(
             "xray_flags",
             "Images answered with a flag, by flag: needs_review, or the code of a warning",
             ["flag"],
-            registry=self._registry,
+            registry=registry,
         )
         # From the start: a rate needs a first value.
         for flag in (NEEDS_REVIEW, UNFAMILIAR[0], *Flag):
@@ -90,7 +87,7 @@ class Metrics(Collector):
         for problem in PROBLEMS:
             self._refusals.labels(problem.slug)
         self._registry.register(self)
-        ProcessCollector(registry=self._registry)
+        ProcessCollector(registry=registry)
 
     def answered(self, route: str, observation: Observation, seconds: float) -> None:
         """Counts a request that has ended."""

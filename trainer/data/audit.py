@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from shared.bundle.manifest import Data
 from shared.labels import LABELS
 from trainer.data.dataset import Broken, Split, strata_counts
-from trainer.data.patients import is_kaggle_name
+from trainer.data.patients import series_of
 from trainer.data.style import STATISTICS, style_statistics
 
 _STYLED = 600  # images, evenly over the split: a median needs no more
@@ -111,7 +111,7 @@ def data_record(splits: dict[str, Split], learned: NDArray[np.bool_], digest: st
         splits["left out"] = whole.select(np.flatnonzero(~learned))
     return Data(
         fingerprint=digest,
-        kaggle=sum(map(is_kaggle_name, names)) > 0.9 * len(names),
+        kaggle=sum(series_of(name) is not None for name in names) > 0.9 * len(names),
         counts={name: class_counts(split) for name, split in splits.items()},
         patients={name: len(set(split.patients)) for name, split in splits.items()},
     )

@@ -35,11 +35,6 @@ def patient_of(path: str) -> str:
     return f"{split}/{match[1].lower()}{int(match[2])}".lstrip("/")
 
 
-def is_kaggle_name(path: str) -> bool:
-    """Whether a file name follows the pattern of the Kaggle data set."""
-    return _KAGGLE.match(PurePosixPath(path).name) is not None
-
-
 def cause_of(path: str) -> int:
     """The cause that the file name of a pneumonia gives.
 

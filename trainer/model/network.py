@@ -188,19 +188,12 @@ def multiply_adds(model: keras.Model) -> int:
     for layer in model.layers:
         if isinstance(layer, layers.Conv2D):
             _, height, width, _ = layer.output.shape
-            total += height * width * _size(layer.kernel)
+            total += height * width * math.prod(layer.kernel.shape)
         elif isinstance(layer, layers.Dense):
-            total += _size(layer.kernel)
+            total += math.prod(layer.kernel.shape)
         elif isinstance(layer, keras.Model):
             total += multiply_adds(layer)
     return total
-
-
-def _size(tensor: Any) -> int:
-    size = 1
-    for length in tensor.shape:
-        size *= int(length)
-    return size
 
 
 def _residual(x: Any, width: int, stride: int, normalisation: Normalisation, name: str) -> Any:

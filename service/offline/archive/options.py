@@ -1,6 +1,7 @@
 """How an archive is screened: what the command line says beside what and where."""
 
 import re
+from argparse import ArgumentTypeError
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,11 +21,13 @@ class Shard:
         """Reads `I/N`, as in `3/8`; I counts from 0, like the index of a job's pods.
 
         Raises:
-            ValueError: It is something else; the message says what is accepted.
+            ArgumentTypeError: It is something else; the message says what is accepted.
         """
         found = re.fullmatch(r"(\d+)/(\d+)", text)
         if not found or not int(found[1]) < int(found[2]):
-            raise ValueError(f"{text!r} is no shard; accepted is I/N with I from 0 to N - 1: 0/8")
+            raise ArgumentTypeError(
+                f"{text!r} is no shard; accepted is I/N with I from 0 to N - 1: 0/8"
+            )
         return cls(int(found[1]), int(found[2]))
 
 

@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import sys
+from argparse import ArgumentTypeError
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from tests.service.tiny_bundle import NORMAL_LIKE
 def test_a_shard_counts_from_0() -> None:
     assert Shard.parse("3/8") == Shard(3, 8)
     for wrong in ("8/8", "3", "-1/8", "a/b", "0/0"):
-        with pytest.raises(ValueError, match="from 0 to N - 1"):
+        with pytest.raises(ArgumentTypeError, match="from 0 to N - 1"):
             Shard.parse(wrong)
 
 
