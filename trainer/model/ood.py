@@ -19,7 +19,7 @@ what is promised.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
@@ -37,6 +37,7 @@ from trainer.model.network import combine, members_of
 
 Grey = NDArray[np.uint8]
 Floats = NDArray[np.float32]
+Said = tuple[float, float]
 
 REFUSED_SHARE = 0.0025  # of held-out chest X-rays
 UNFAMILIAR_SHARE = 0.0075  # of held-out chest X-rays
@@ -78,10 +79,8 @@ def fit_refusal(
     network, rng = members[0], np.random.default_rng([seed, 2])
     keras.utils.set_random_seed(seed)
     trunk = keras.Model(network.input, _maps(network, recipe))
-    lessons = _Lessons(trunk)
-    _teach(lessons, train.images, unlike, images, rng)
     head = _build_head(trunk, familiar=unlike is not None)
-    _fit_head(head, lessons, epochs)
+    _fit_head(head, trunk, _lessons(train.images, unlike, images, rng), epochs)
     known = train.images[:: -(-len(train) // WHITENED)]
     extended = attach(network, head, known, recipe)
     refusal, unfamiliar = _limits(extended, held_out.images)
@@ -90,48 +89,24 @@ def fit_refusal(
     return extended, refusal, unfamiliar
 
 
-@dataclass
-class _Lessons:
-    """The maps of all views, with what the head should say of them."""
-
-    trunk: keras.Model
-    maps: list[NDArray[np.float16]] = field(default_factory=list)
-    chest_xray: list[Floats] = field(default_factory=list)
-    familiar: list[Floats] = field(default_factory=list)
-
-    def add(
-        self, views: Grey, chest_xray: tuple[float, float], familiar: tuple[float, float]
-    ) -> None:
-        """Views, and for both answers a target and whether it counts."""
-        if not len(views):  # so few were asked for
-            return
-        [maps] = run_keras(self.trunk, views)
-        self.maps.append(maps.astype(np.float16))  # half the memory; the head reads them as float32
-        for answers, answer in ((self.chest_xray, chest_xray), (self.familiar, familiar)):
-            answers.append(np.tile(np.array(answer, np.float32), (len(views), 1)))
-
-
-def _teach(
-    lessons: _Lessons,
-    known: Grey,
-    unlike: Grey | None,
-    images: int,
-    rng: np.random.Generator,
-) -> None:
-    """Chest X-rays as they are and in any style; then what they are to be told from."""
+def _lessons(
+    known: Grey, unlike: Grey | None, images: int, rng: np.random.Generator
+) -> Iterator[tuple[Grey, Said, Said]]:
+    """Views, and for both answers a target and whether it counts: chest X-rays as they are and in
+    any style; then what they are to be told from."""
     styles = known
     if unlike is not None:
         styles = np.concatenate([_drawn(known, 2 * len(unlike), rng), unlike])
     half = images // 2
-    lessons.add(_drawn(known, half, rng), YES, YES)
-    lessons.add(restyled(_drawn(known, half, rng), styles, rng), YES, YES)
-    lessons.add(not_chest(half, known, rng), NO, NO)
+    yield _drawn(known, half, rng), YES, YES
+    yield restyled(_drawn(known, half, rng), styles, rng), YES, YES
+    yield not_chest(half, known, rng), NO, NO
     if unlike is None:
         return
-    lessons.add(_drawn(unlike, half // 3, rng), YES, NO)
-    lessons.add(restyled(_drawn(unlike, half, rng), styles, rng), YES, NO)
+    yield _drawn(unlike, half // 3, rng), YES, NO
+    yield restyled(_drawn(unlike, half, rng), styles, rng), YES, NO
     for source in (known, unlike):
-        lessons.add(misplaced(_drawn(source, half // 8, rng), rng), UNASKED, NO)
+        yield misplaced(_drawn(source, half // 8, rng), rng), UNASKED, NO
 
 
 def _drawn(images: Grey, count: int, rng: np.random.Generator) -> Grey:
@@ -165,11 +140,21 @@ def _build_head(trunk: keras.Model, familiar: bool) -> keras.Model:
     return keras.Model(maps, answers, name="whom_to_judge")
 
 
-def _fit_head(head: keras.Model, lessons: _Lessons, epochs: int) -> None:
+def _fit_head(
+    head: keras.Model,
+    trunk: keras.Model,
+    lessons: Iterable[tuple[Grey, Said, Said]],
+    epochs: int,
+) -> None:
     batch = 128
-    maps = np.concatenate(lessons.maps)
-    answers = [np.concatenate(a) for a in (lessons.chest_xray, lessons.familiar)]
-    answers = answers[: len(head.outputs)]
+    seen: list[NDArray[np.float16]] = []
+    said: list[Floats] = []
+    for views, *answers in lessons:
+        if len(views):  # or so few were asked for
+            [found] = run_keras(trunk, views)
+            seen.append(found.astype(np.float16))  # half the memory; the head reads it as float32
+            said.append(np.tile(np.array(answers, np.float32), (len(views), 1, 1)))
+    maps, taught = np.concatenate(seen), np.concatenate(said)
     steps = epochs * -(-len(maps) // batch)
     head.compile(
         keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(3e-3, steps)),
@@ -180,8 +165,8 @@ def _fit_head(head: keras.Model, lessons: _Lessons, epochs: int) -> None:
     )
     head.fit(
         maps,
-        [answer[:, :1] for answer in answers],
-        sample_weight=[answer[:, 1] for answer in answers],
+        [taught[:, index, :1] for index in range(len(head.outputs))],
+        sample_weight=[taught[:, index, 1] for index in range(len(head.outputs))],
         batch_size=batch,
         epochs=epochs,
         verbose=0,
