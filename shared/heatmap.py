@@ -1,10 +1,14 @@
-"""How a class activation map is drawn: where its cells lie on the image, and in what colours."""
+"""How a class activation map is drawn: where its cells lie on the image, and in what colours.
+
+One way for everybody: the report shows what the service shows.
+"""
 
 from math import ceil
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from shared.preprocessing import INPUT_SIZE
 
@@ -37,3 +41,32 @@ def covered(cells: int) -> float:
     """
     cell = _HALVINGS * ceil(INPUT_SIZE / (_HALVINGS * cells))
     return INPUT_SIZE / (cell * cells)
+
+
+def heat_of(activation: NDArray[np.float32], size: tuple[int, int]) -> Image.Image:
+    """The positive evidence, scaled to its maximum: 0 to 255 in grey.
+
+    Args:
+        activation: (h, w) float32, the map of the pneumonia logit, before ReLU and scaling.
+        size: Width and height of the result, in pixels.
+    """
+    evidence = np.maximum(activation, 0)
+    peak = float(evidence.max())
+    levels = (evidence * (255 / peak if peak > 0 else 0)).astype(np.uint8)
+    height, width = activation.shape
+    over_image = (0, 0, width * covered(width), height * covered(height))
+    return Image.fromarray(levels).resize(size, Image.Resampling.BICUBIC, over_image)
+
+
+def coloured(heat: Image.Image) -> Image.Image:
+    """Heat in the colours of `PALETTE`, RGB."""
+    colours = heat.copy()
+    colours.putpalette(PALETTE.tobytes())
+    return colours.convert("RGB")
+
+
+def laid_over(image: Image.Image, activation: NDArray[np.float32]) -> Image.Image:
+    """A grey image in RGB under its heat: the stronger that is, the less it shows through."""
+    heat = heat_of(activation, image.size)
+    strength = heat.point(lambda level: level * STRENGTH)
+    return Image.composite(coloured(heat), image.convert("RGB"), strength)

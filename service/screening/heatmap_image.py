@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from shared.heatmap import PALETTE, STRENGTH, covered
+from shared.heatmap import coloured, heat_of, laid_over
 
 LONGEST_SIDE: Final = 1024
 """An overlay is as large as its image, up to this many pixels along the longer side."""
@@ -74,10 +74,7 @@ def draw_overlay(background: Image.Image, activation: NDArray[np.float32]) -> Pi
     Returns:
         The overlay. Where no evidence speaks for pneumonia it is the image itself, in grey.
     """
-    heat = _heat(activation, background.size)
-    strength = heat.point(lambda level: level * STRENGTH)
-    picture = Image.composite(_coloured(heat), background.convert("RGB"), strength)
-    return _encoded(picture, "PNG", compress_level=1)
+    return _encoded(laid_over(background, activation), "PNG", compress_level=1)
 
 
 def draw_picture(background: Image.Image) -> Picture:
@@ -98,8 +95,8 @@ def draw_layer(activation: NDArray[np.float32]) -> Picture:
     Returns:
         224 x 224 RGBA, to be stretched over the image; its opacity is the strength of the evidence.
     """
-    heat = _heat(activation, (LAYER_SIDE, LAYER_SIDE))
-    picture = _coloured(heat)
+    heat = heat_of(activation, (LAYER_SIDE, LAYER_SIDE))
+    picture = coloured(heat)
     picture.putalpha(heat)
     return _encoded(picture, "PNG")
 
@@ -108,19 +105,3 @@ def _encoded(drawn: Image.Image, kind: str, **options: int) -> Picture:
     file = io.BytesIO()
     drawn.save(file, kind, **options)
     return Picture(file.getvalue(), *drawn.size)
-
-
-def _heat(activation: NDArray[np.float32], size: tuple[int, int]) -> Image.Image:
-    """The positive evidence, scaled to its maximum: 0 to 255 in grey, of this width and height."""
-    evidence = np.maximum(activation, 0)
-    peak = float(evidence.max())
-    levels = (evidence * (255 / peak if peak > 0 else 0)).astype(np.uint8)
-    height, width = activation.shape
-    over_image = (0, 0, width * covered(width), height * covered(height))
-    return Image.fromarray(levels).resize(size, Image.Resampling.BICUBIC, over_image)
-
-
-def _coloured(heat: Image.Image) -> Image.Image:
-    colours = heat.copy()
-    colours.putpalette(PALETTE.tobytes())
-    return colours.convert("RGB")

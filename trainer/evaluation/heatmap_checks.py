@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from shared.heatmap import PALETTE, STRENGTH, covered
+from shared.heatmap import covered
 from trainer.model.inference import run_keras
 from trainer.model.onnx_export import named_outputs
 
@@ -19,7 +19,7 @@ CENTRE = 0.8  # of the width and of the height
 
 
 def grown(activation_map: Maps, size: int) -> Maps:
-    """An activation map at the size of the image, for display: ReLU, bilinear, maximum 1.
+    """An activation map at the size of the image: ReLU, bilinear, maximum 1.
 
     Grad-CAM (Selvaraju et al., ICCV 2017, eq. 2) for a network that ends in global average
     pooling, where it is the class activation map (Zhou et al., CVPR 2016).
@@ -36,23 +36,6 @@ def grown(activation_map: Maps, size: int) -> Maps:
     large = whole[:size, :size]
     peak = float(large.max())
     return np.asarray(large / peak if peak > 0 else large, np.float32)
-
-
-def overlay(image: NDArray[np.uint8], activation_map: Maps) -> NDArray[np.uint8]:
-    """Lay a heatmap over its image.
-
-    Args:
-        image: (H, H) uint8.
-        activation_map: (h, w).
-
-    Returns:
-        (H, H, 3) uint8 RGB; the stronger the heat, the less the image shows through.
-    """
-    heat = grown(activation_map, image.shape[0])
-    colour = PALETTE[(heat * 255).astype(np.uint8)]
-    alpha = STRENGTH * heat[..., None]
-    grey = np.repeat(image[..., None], 3, axis=-1)
-    return np.asarray((grey * (1 - alpha) + colour * alpha).round(), np.uint8)
 
 
 def central_share(maps: Maps, size: int = 224) -> NDArray[np.float64]:

@@ -8,15 +8,14 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
-from numpy.typing import NDArray
 from PIL import Image
 
+from shared.heatmap import laid_over
 from shared.labels import LABELS
 from trainer.bootstrap import Interval
 from trainer.data.style import STATISTICS
 from trainer.decision.recalibration import MINIMUM
 from trainer.evaluation.changes import conclusion
-from trainer.evaluation.heatmap_checks import overlay
 from trainer.evaluation.metrics import ECE_BINS, FIGURES
 from trainer.evaluation.results import HOSPITAL, Findings, SetResult
 from trainer.report import plots
@@ -124,7 +123,10 @@ def _sanity(result: SetResult, findings: Findings) -> list[tuple[Picture, str]]:
     if check is None or check.shuffled is None:
         return []
     return [
-        (_picture(result, index), _data_uri(overlay(result.split.images[index], shuffled)))
+        (
+            _picture(result, index),
+            _data_uri(laid_over(Image.fromarray(result.split.images[index]), shuffled)),
+        )
         for index, shuffled in list(zip(check.images, check.shuffled, strict=True))[:4]
     ]
 
@@ -132,12 +134,11 @@ def _sanity(result: SetResult, findings: Findings) -> list[tuple[Picture, str]]:
 def _picture(result: SetResult, index: int) -> Picture:
     split, answers = result.split, result.judged.answers
     maps = result.outputs.activation_map
+    image = Image.fromarray(split.images[index])
     cause = {0: "bacterial", 1: "viral"}.get(int(split.causes[index]), "")
     return {
-        "image": _data_uri(split.images[index]),
-        "overlay": _data_uri(overlay(split.images[index], maps[index, ..., 0]))
-        if maps is not None
-        else "",
+        "image": _data_uri(image),
+        "overlay": "" if maps is None else _data_uri(laid_over(image, maps[index, ..., 0])),
         "truth": f"{LABELS[int(split.labels[index])]}{f' ({cause})' if cause else ''}",
         "label": LABELS[int(answers.pneumonia[index])],
         "right": bool(answers.pneumonia[index]) == bool(split.labels[index]),
@@ -147,9 +148,9 @@ def _picture(result: SetResult, index: int) -> Picture:
     }
 
 
-def _data_uri(pixels: NDArray[np.uint8]) -> str:
+def _data_uri(image: Image.Image) -> str:
     data = io.BytesIO()
-    Image.fromarray(pixels).save(data, "JPEG", quality=82)
+    image.save(data, "JPEG", quality=82)
     return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode()
 
 

@@ -9,14 +9,12 @@ load_keras()
 
 import keras  # noqa: E402
 
-from shared.heatmap import PALETTE, STRENGTH  # noqa: E402
 from shared.preprocessing import scale  # noqa: E402
 from tests.phantoms import chest_phantom  # noqa: E402
 from trainer.config.recipe import Recipe  # noqa: E402
 from trainer.evaluation.heatmap_checks import (  # noqa: E402
     central_share,
     grown,
-    overlay,
     randomised_maps,
     similarity,
 )
@@ -125,23 +123,3 @@ def test_a_map_is_grown_to_where_its_cells_lie() -> None:
     row, column = np.unravel_index(grown(one, 224).argmax(), (224, 224))
     assert row == pytest.approx(2.5 * 48, abs=2)
     assert column == pytest.approx(3.5 * 48, abs=2)
-
-
-def test_overlay_shows_the_image_where_nothing_is_hot() -> None:
-    image = np.full((224, 224), 100, np.uint8)
-    cold = overlay(image, -np.ones((7, 7), np.float32))
-    assert (cold == 100).all()
-    hot = np.zeros((7, 7), np.float32)
-    hot[0, 0] = 1
-    drawn = overlay(image, hot)
-    assert drawn.shape == (224, 224, 3)
-    assert (drawn[-50:, -50:] == 100).all()
-    assert drawn[2, 2, 0] > 150
-    assert grown(hot, 224).max() == 1
-
-
-def test_the_report_has_the_colours_of_the_service() -> None:
-    image = np.full((224, 224), 100, np.uint8)
-    drawn = overlay(image, np.ones((7, 7), np.float32))
-    strongest = (1 - STRENGTH) * 100 + STRENGTH * PALETTE[255]
-    np.testing.assert_allclose(drawn[112, 112], strongest, atol=1)
