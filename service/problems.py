@@ -250,13 +250,13 @@ def refused(refusal: ImageRefused, advice: str = "") -> Problem:
     return Problem(_REFUSALS[refusal.reason], f"{refusal.detail} {advice}".rstrip())
 
 
-def overloaded(why: str, seconds: int = 1) -> Problem:
-    """The problem that there is no room for a request, which may be sent again after so long."""
+def overloaded(why: str) -> Problem:
+    """The problem that there is no room for a request now: it may be sent again a second later."""
     return Problem(
         OVERLOADED,
         f"{why} Nothing is wrong with the request: send it again after the number of seconds that "
         "Retry-After gives.",
-        {"Retry-After": str(seconds)},
+        {"Retry-After": "1"},
     )
 
 

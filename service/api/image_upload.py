@@ -1,6 +1,5 @@
 """A request's image, from the first byte of the upload to its screening. Every route comes here."""
 
-from collections.abc import Awaitable, Callable
 from threading import Event
 from time import perf_counter
 from typing import Final
@@ -94,29 +93,14 @@ def _check_coding(request: Request) -> None:
         )
 
 
-async def screen_bytes(
-    shared: Resources,
-    image: bytes,
-    stages: dict[str, float],
-    drawing: Drawing | None = None,
-    hang_up: Callable[[], Awaitable[object]] | None = None,
-    pictured: bool = False,
+async def _screen(
+    request: Request, image: bytes, drawing: Drawing | None, pictured: bool
 ) -> Screening:
-    """Screens one image on a worker thread.
+    """Screens a request's only image on a worker thread, and notes what came of it.
 
-    Args:
-        shared: The service's parts.
-        image: The file's bytes.
-        stages: Receives the seconds that `queue`, `decode` and `infer` took.
-        drawing: What to draw of the evidence, if anything.
-        hang_up: Returns when the caller has gone: work that did not start, or waits for
-            memory, is dropped then.
-        pictured: Whether the image is to be given back as it was read.
-
-    Raises:
-        ClientGone: The caller hung up.
-        Problem: The image is refused, or the answer takes too long.
+    Where the caller hangs up, work that did not start, or waits for memory, is dropped.
     """
+    shared, observation = resources(request), observed(request.scope)
     submitted = perf_counter()
     ended = Event()
     taken: dict[str, float] = {}  # the worker's own: it may go on after a caller was told to go
@@ -129,24 +113,14 @@ async def screen_bytes(
 
     screening = None
     try:
-        screening = await shared.capacity.run(work, shared.settings.answer_seconds, hang_up)
+        seconds = shared.settings.answer_seconds
+        screening = await shared.capacity.run(work, seconds, request.receive)
+        observation.model = screening.model.manifest.version
         return screening
     finally:
         ended.set()
-        stages.update(taken)
-        shared.metrics.screened(stages, screening)
-
-
-async def _screen(
-    request: Request, image: bytes, drawing: Drawing | None, pictured: bool
-) -> Screening:
-    """Screens a request's only image, and notes what came of it."""
-    observation = observed(request.scope)
-    screening = await screen_bytes(
-        resources(request), image, observation.stages, drawing, request.receive, pictured
-    )
-    observation.model = screening.model.manifest.version
-    return screening
+        observation.stages.update(taken)
+        shared.metrics.screened(observation.stages, screening)
 
 
 async def _screen_raw(

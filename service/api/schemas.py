@@ -95,8 +95,6 @@ class ProblemAnswer(_Answer):
 class Answer(_Answer):
     """What is said about one image. A second opinion, never a diagnosis."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [ANSWER]})
-
     label: Literal["NORMAL", "PNEUMONIA"] = Field(
         description="the decision at the model's threshold"
     )
