@@ -7,7 +7,6 @@ message that names it.
 
 import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -122,11 +121,8 @@ class Settings(BaseSettings):
         return prefix
 
 
-def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
+def read_settings() -> Settings:
     """Reads the settings from the environment.
-
-    Args:
-        environment: Variables to check for unknown names; the process's own by default.
 
     Returns:
         The settings, validated.
@@ -134,11 +130,10 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     Raises:
         SettingsInvalid: A value is wrong or a name unknown; the message lists all of them.
     """
-    names = os.environ if environment is None else environment
     known = {PREFIX + field.upper() for field in Settings.model_fields}
     complaints = [
         f"{name}: no such setting; the settings are listed by `python -m service --help`"
-        for name in sorted(names)
+        for name in sorted(os.environ)
         if name.upper().startswith(PREFIX) and name.upper() not in known
     ]
     try:

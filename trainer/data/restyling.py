@@ -21,6 +21,7 @@ Field = NDArray[np.float32]
 
 _OCTAVES = (1.0, 2.0, 4.0, 8.0)  # pixels: standard deviations of the blurs between bands
 _SMALLEST = 0.5  # share of the area that a view shows, at least
+_BORROWED = 0.5  # of the views take their style from another image
 _WIDEST = 0.35  # share of the side that margins take, at most
 # A wider range of everything that is style than the network is trained with.
 _STYLES = Recipe(
@@ -38,14 +39,13 @@ _STYLES = Recipe(
 )
 
 
-def restyled(images: Grey, styles: Grey, rng: np.random.Generator, borrowed: float = 0.5) -> Grey:
+def restyled(images: Grey, styles: Grey, rng: np.random.Generator) -> Grey:
     """One view of each image in another style.
 
     Args:
         images: (N, H, W) uint8.
         styles: (M, H, W) uint8, to borrow sharpness and exposure from.
         rng: Source of randomness.
-        borrowed: Share of the views that take their style from one of `styles`.
 
     Returns:
         (N, H, W) uint8.
@@ -53,7 +53,7 @@ def restyled(images: Grey, styles: Grey, rng: np.random.Generator, borrowed: flo
     views = np.empty_like(images)
     for index, image in enumerate(images):
         view = field_of_view(image, rng)
-        if rng.random() < borrowed:
+        if rng.random() < _BORROWED:
             view = borrow_style(view, styles[rng.integers(len(styles))], rng)
         views[index] = view
     return augment(views, rng, _STYLES)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from shared.heatmap import covered
+from shared.preprocessing import INPUT_SIZE
 from trainer.model.inference import run_keras
 from trainer.model.onnx_export import named_outputs
 
@@ -38,22 +39,21 @@ def grown(activation_map: Maps, size: int) -> Maps:
     return np.asarray(large / peak if peak > 0 else large, np.float32)
 
 
-def central_share(maps: Maps, size: int = 224) -> NDArray[np.float64]:
+def central_share(maps: Maps) -> NDArray[np.float64]:
     """Share of each heatmap's weight inside the central 80 % of width and height.
 
     Lungs lie there; letters, tubes' ends and the edges of the film do not. An even map has 0.64.
 
     Args:
         maps: (N, h, w).
-        size: Side of the image in pixels.
 
     Returns:
         (N,) in [0, 1]; NaN where a map has no positive weight.
     """
-    margin = round(size * (1 - CENTRE) / 2)
+    margin = round(INPUT_SIZE * (1 - CENTRE) / 2)
     shares = np.full(len(maps), np.nan)
     for index, one in enumerate(maps):
-        heat = grown(one, size)
+        heat = grown(one, INPUT_SIZE)
         total = float(heat.sum())
         if total > 0:
             shares[index] = float(heat[margin:-margin, margin:-margin].sum()) / total
