@@ -40,17 +40,11 @@ class Observation:
         return ", ".join(f"{name};dur={1000 * took:.2f}" for name, took in self.stages.items())
 
 
-def accept_request_id(offered: str | None) -> str:
-    """The caller's request id if it is 1 to 128 plain characters, or else a new random one."""
-    if offered is not None and re.search(REQUEST_ID_PATTERN, offered):
-        return offered
-    return secrets.token_hex(8)
-
-
 def observed(scope: Scope) -> Observation:
     """The observation of a request; a new one, attached to it, where there is none yet."""
     observation = scope.get(_KEY)
     if not isinstance(observation, Observation):
-        observation = Observation(accept_request_id(Headers(scope=scope).get("x-request-id")))
-        scope[_KEY] = observation
+        offered = Headers(scope=scope).get("x-request-id", "")
+        accepted = offered if re.search(REQUEST_ID_PATTERN, offered) else secrets.token_hex(8)
+        scope[_KEY] = observation = Observation(accepted)
     return observation
