@@ -175,11 +175,7 @@ def _add_others(parser: argparse.ArgumentParser) -> None:
         ("--not-chest", "measure how many of these other pictures are refused"),
     ):
         parser.add_argument(
-            option,
-            action="append",
-            default=[],
-            metavar="NAME=DIR",
-            help=f"{what}; may be repeated",
+            option, action="append", default=[], metavar="NAME=DIR", help=f"{what}; may be repeated"
         )
 
 

@@ -52,7 +52,5 @@ async def docs_file(name: str) -> Response:
     if name not in _TYPES:
         raise Problem(NOT_FOUND, "The documentation has no such file. It begins at /docs.")
     return FileResponse(
-        _FILES / name,
-        media_type=_TYPES[name],
-        headers={"Cache-Control": "public, max-age=86400"},
+        _FILES / name, media_type=_TYPES[name], headers={"Cache-Control": "public, max-age=86400"}
     )

@@ -67,9 +67,5 @@ async def _validation(request: Request, error: RequestValidationError) -> Respon
 
 FAILURES: Final[
     dict[int | type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]]
-] = {
-    Problem: _problem,
-    HTTPException: _http,
-    RequestValidationError: _validation,
-}
+] = {Problem: _problem, HTTPException: _http, RequestValidationError: _validation}
 """What FastAPI is to do with which exception."""

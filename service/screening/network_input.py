@@ -42,10 +42,7 @@ class DecodingMemory:
     """What one image may take of the memory that all who decode share."""
 
     def __init__(
-        self,
-        budget: ByteBudget,
-        patience: float = 3600,
-        wanted: Callable[[], bool] = lambda: True,
+        self, budget: ByteBudget, patience: float = 3600, wanted: Callable[[], bool] = lambda: True
     ) -> None:
         """Takes nothing yet.
 

@@ -99,9 +99,7 @@ def _curve(p: NDArray[np.float64], y: Labels, weight: NDArray[np.float64]) -> _C
     below_p = np.concatenate([[0.0], np.cumsum(positive)])
     below_n = np.concatenate([[0.0], np.cumsum(negative)])
     return _Curve(
-        np.concatenate([[0.0], values, [1.0]]),
-        1 - below_p / below_p[-1],
-        below_n / below_n[-1],
+        np.concatenate([[0.0], values, [1.0]]), 1 - below_p / below_p[-1], below_n / below_n[-1]
     )
 
 

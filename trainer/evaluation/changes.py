@@ -8,11 +8,7 @@ from trainer.bootstrap import Interval, Weights, intervals
 from trainer.decision.recalibration import RULE, Recalibrated, rule_numbers
 from trainer.evaluation.metrics import FIGURES, Evaluation, Judged, figures_of
 
-_NAMES = {
-    "recall": "sensitivity",
-    "specificity": "specificity",
-    "ece": "the calibration error",
-}
+_NAMES = {"recall": "sensitivity", "specificity": "specificity", "ece": "the calibration error"}
 COMPARED = tuple(_NAMES)
 
 

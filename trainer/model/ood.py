@@ -141,10 +141,7 @@ def _build_head(trunk: keras.Model, familiar: bool) -> keras.Model:
 
 
 def _fit_head(
-    head: keras.Model,
-    trunk: keras.Model,
-    lessons: Iterable[tuple[Grey, Said, Said]],
-    epochs: int,
+    head: keras.Model, trunk: keras.Model, lessons: Iterable[tuple[Grey, Said, Said]], epochs: int
 ) -> None:
     batch = 128
     seen: list[NDArray[np.float16]] = []

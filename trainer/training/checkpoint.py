@@ -74,11 +74,7 @@ class Checkpoint:
             f"variable_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(self._variables())
         }
         arrays |= {f"average_{i}": value for i, value in enumerate(self.average.weights)}
-        note = {
-            "identity": self.identity,
-            "steps": self.average.steps,
-            "history": self.history,
-        }
+        note = {"identity": self.identity, "steps": self.average.steps, "history": self.history}
         part = self.path.with_suffix(".part")
         with part.open("wb") as file:
             np.savez(file, note=np.array(json.dumps(note)), **arrays)

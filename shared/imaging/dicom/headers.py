@@ -172,8 +172,7 @@ def _refused(
 
     tag = tag_for_keyword(keyword) or 0
     return ImageRefused(
-        reason,
-        f"The DICOM file's {keyword} ({tag >> 16:04X},{tag & 0xFFFF:04X}) {what}. {todo}",
+        reason, f"The DICOM file's {keyword} ({tag >> 16:04X},{tag & 0xFFFF:04X}) {what}. {todo}"
     )
 
 

@@ -124,10 +124,7 @@ def _is_padding(values: NDArray[np.int64], dataset: Dataset) -> NDArray[np.bool_
 
 
 def _shown(
-    values: NDArray[np.int64],
-    padding: NDArray[np.bool_],
-    stored: NDArray[Any],
-    dataset: Dataset,
+    values: NDArray[np.int64], padding: NDArray[np.bool_], stored: NDArray[Any], dataset: Dataset
 ) -> NDArray[np.float64]:
     """What the modality and VOI transformations make of the values: 0 is black and 1 white."""
     _mend(dataset)

@@ -73,11 +73,7 @@ def ultrasound(rng: np.random.Generator) -> Field:
         half = rng.uniform(0.5, 1)
     inside = (np.abs(across) < half) & (depth > start) & (depth < stop)
     waver = blurred(speckle(rng, 12), 2) * rng.uniform(0, 0.06)
-    bands = np.interp(
-        depth + waver,
-        np.sort(rng.uniform(start, stop, 9)),
-        rng.uniform(0.1, 0.8, 9),
-    )
+    bands = np.interp(depth + waver, np.sort(rng.uniform(start, stop, 9)), rng.uniform(0.1, 0.8, 9))
     grains = np.hypot(speckle(rng, rng.uniform(0.8, 2.5)), speckle(rng, rng.uniform(0.8, 2.5)))
     tissue = bands * (0.3 + 0.45 * grains)
     for _ in range(int(rng.integers(0, 6))):
