@@ -20,7 +20,7 @@ from trainer.evaluation.measure import assess, find_single, load_single, run_net
 from trainer.evaluation.results import Findings, measure
 from trainer.runs.bundles import open_model
 from trainer.runs.provenance import revision, versions
-from trainer.runs.publish import draft_of, publish_network, texts_of
+from trainer.runs.publish import draft_of, publish_files, texts_of
 from trainer.runs.run_folder import check_writable
 
 
@@ -112,7 +112,8 @@ def export(
             caveat=options.caveat or _caveat(kept),
         )
         draft = draft_of(findings, heads, bool(named_outputs(network)))
-        path = publish_network(models, h5, onnx, draft, texts_of(findings))
+        files = {file.name: file.read_bytes() for file in (h5, onnx)}
+        path = publish_files(models, files, texts_of(findings), draft)
     point = interpretation.operating_point
     say("Decision", f"PNEUMONIA from {point.threshold:.3f} on (rule {point.rule})")
     if draft.lacks:

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.bundle.manifest import Draft
-from shared.bundle.store import Bundle, BundleInvalid, publish
+from shared.bundle.store import Bundle, BundleInvalid
 from shared.interpretation import Interpretation
 from trainer.config.options import DECIDING, Options
 from trainer.console import say
@@ -19,10 +18,10 @@ from trainer.decision.recalibration import recalibrate as fit_rule
 from trainer.errors import TrainerError
 from trainer.evaluation.changes import Change, changes_of, conclusion
 from trainer.evaluation.measure import assess, load_single, run_network
-from trainer.evaluation.results import Findings, SetResult, measure, measure_answers
+from trainer.evaluation.results import SetResult, measure, measure_answers
 from trainer.report.summary import MANY
 from trainer.runs.provenance import revision, versions
-from trainer.runs.publish import draft_of, texts_of
+from trainer.runs.publish import draft_of, publish_files, texts_of
 from trainer.runs.run_folder import check_writable
 
 AFTER = "this hospital, out of fold"
@@ -97,7 +96,13 @@ def recalibrate(
         data=manifest.data,
         changes=changes,
     )
-    path = _publish(bundle, findings, models)
+    try:
+        # Of the hash in the manifest, or not at all.
+        files = {name: bundle.read(name) for name in {*_NETWORK, "history.csv"} & {*manifest.files}}
+    except BundleInvalid as error:
+        raise TrainerError(f"The bundle was changed meanwhile: {error}") from error
+    draft = draft_of(findings, manifest.heads, manifest.heatmap)
+    path = publish_files(models, files, texts_of(findings), draft)
     _tell(changes, after)
     say("Done", f"{path}; a service of this models folder takes it up by itself")
     return path
@@ -135,24 +140,6 @@ def _record(
         "versions": versions(),
         "revision": revision(),
     }
-
-
-def _publish(bundle: Bundle, findings: Findings, models: Path) -> Path:
-    manifest = bundle.manifest
-    draft = draft_of(findings, manifest.heads, manifest.heatmap)
-    texts = texts_of(findings)
-
-    def write(folder: Path) -> Draft:
-        for name in {*_NETWORK, "history.csv"} & set(manifest.files):
-            (folder / name).write_bytes(bundle.read(name))  # of the hash in the manifest, or not
-        for name, text in texts.items():
-            (folder / name).write_text(text, encoding="utf-8")
-        return draft
-
-    try:
-        return publish(models, write)
-    except BundleInvalid as error:
-        raise TrainerError(f"The bundle was changed meanwhile: {error}") from error
 
 
 def _tell(changes: list[Change], after: SetResult) -> None:

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,7 +78,8 @@ def conclude(request: Request, prepared: "Prepared", fitted: Fitted, run: RunFol
     for name, text in texts.items():
         write_atomically(run.path / name, text)
     draft = draft_of(findings, heads, bool(named_outputs(fitted.model)))
-    return publish_network(request.models, fitted.h5, fitted.onnx, draft, texts)
+    network = {path.name: path.read_bytes() for path in (fitted.h5, fitted.onnx)}
+    return publish_files(request.models, network, texts, draft)
 
 
 def texts_of(findings: Findings) -> dict[str, str]:
@@ -89,10 +89,10 @@ def texts_of(findings: Findings) -> dict[str, str]:
     return {"report.html": render_report(findings), "MODEL_CARD.md": render_model_card(findings)}
 
 
-def publish_network(
-    models: Path, h5: Path, onnx: Path, draft: Draft, texts: dict[str, str]
+def publish_files(
+    models: Path, network: dict[str, bytes], texts: dict[str, str], draft: Draft
 ) -> Path:
-    """Publish a bundle of a network's two files and texts.
+    """Publish a bundle of a network's files and of texts, both by name.
 
     Returns:
         Its folder.
@@ -100,12 +100,11 @@ def publish_network(
     Raises:
         PublishFailed: The models folder cannot be written or is full; nothing is left there.
     """
+    files = network | {name: text.encode() for name, text in texts.items()}
 
     def write(folder: Path) -> Draft:
-        shutil.copyfile(h5, folder / "model.h5")
-        shutil.copyfile(onnx, folder / "model.onnx")
-        for name, text in texts.items():
-            (folder / name).write_text(text, encoding="utf-8")
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
         return draft
 
     return publish(models, write)
