@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from service.auth import HEADER
 from service.dependencies import Resources, resources
-from service.http.multipart import Part, boundary_of, read_form
+from service.http.multipart import boundary_of, read_form
 from service.http.upload import Upload
 from service.problems import (
     CORRUPT,
@@ -31,6 +31,7 @@ FIELD: Final = "file"
 KEY_FIELD: Final = "key"
 
 _ADVICE: Final = "With curl, send the file with: curl -F file=@image.jpeg URL"
+_OF_CURL_DATA: Final = "application/x-www-form-urlencoded"  # what `curl -d` says that it sends
 _DAMAGED: Final = (UNSUPPORTED_FORMAT, TRUNCATED, CORRUPT)
 """What becomes of an image whose line ends were changed."""
 
@@ -132,23 +133,20 @@ async def _screen_raw(
     try:
         return await _screen(request, body, drawing, pictured)
     except Problem as problem:
-        damaged = problem.kind in _DAMAGED and _is_curl_data(request)
+        kind = request.headers.get("content-type", "")
+        damaged = problem.kind in _DAMAGED and kind.startswith(_OF_CURL_DATA)
         if problem.kind is not UNSUPPORTED_FORMAT and not damaged:
             raise
         why = "`curl -d` and `--data` change line ends and so damage images. " if damaged else ""
         raise Problem(problem.kind, f"{problem.detail} {why}{_ADVICE}", problem.headers) from None
 
 
-def _is_curl_data(request: Request) -> bool:
-    """Whether the body comes as `curl -d` sends it."""
-    return request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
-
-
 def _from_form(body: bytes, boundary: bytes, shared: Resources, key_field: bool) -> bytes:
     """The content of the field `file`, checked to be the only one."""
     parts = read_form(body, boundary)
     if key_field:
-        shared.keys.check(_value(parts, KEY_FIELD))
+        keys = [part.content.decode("utf-8", "replace") for part in parts if part.name == KEY_FIELD]
+        shared.keys.check(keys[0] if keys else None)
         parts = [part for part in parts if part.name != KEY_FIELD]
     for part in parts:
         if part.name != FIELD:
@@ -174,8 +172,3 @@ def _from_form(body: bytes, boundary: bytes, shared: Resources, key_field: bool)
             "the image as JPEG, or smaller: about 2000 pixels wide is plenty.",
         )
     return image
-
-
-def _value(parts: list[Part], name: str) -> str | None:
-    values = [part.content.decode("utf-8", "replace") for part in parts if part.name == name]
-    return values[0] if values else None

@@ -6,6 +6,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold
 
+from shared.labels import LABELS
 from trainer.data.dataset import DatasetError, Split
 
 Indices = NDArray[np.int64]
@@ -59,7 +60,13 @@ def folds(split: Split, count: int, seed: int) -> list[tuple[Indices, Indices]]:
         DatasetError: Too few patients of a class for so many folds.
     """
     group = groups(split)
-    _check_patients(split.labels, group, count)
+    for index, label in enumerate(LABELS):
+        patients = len(np.unique(group[split.labels == index]))
+        if patients < count:
+            raise DatasetError(
+                f"Only {patients} patients in the class {label}: too few to cut into {count} "
+                "parts. Add images of more patients, or lower --folds."
+            )
     strata = split.strata()
     counts = np.bincount(strata, minlength=4)
     strata = np.where(counts[strata] < count, np.where(strata > 0, 3, 0), strata)
@@ -67,13 +74,3 @@ def folds(split: Split, count: int, seed: int) -> list[tuple[Indices, Indices]]:
         strata = np.minimum(strata, 1)
     cut = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
     return [(a.astype(np.int64), b.astype(np.int64)) for a, b in cut.split(strata, strata, group)]
-
-
-def _check_patients(labels: NDArray[np.int64], group: Indices, count: int) -> None:
-    for label in (0, 1):
-        patients = len(np.unique(group[labels == label]))
-        if patients < count:
-            raise DatasetError(
-                f"Only {patients} patients in the class {('NORMAL', 'PNEUMONIA')[label]}: too few "
-                f"to cut into {count} parts. Add images of more patients, or lower --folds."
-            )

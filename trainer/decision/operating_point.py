@@ -56,8 +56,10 @@ def choose_operating_point(
     if name == "fixed" and value is not None:
         threshold = value
     else:
-        draws = [np.ones(len(y)), *_bootstrap(y, patients, resamples, seed)]
-        picked = [_pick(name, value, _curve(p, y, weight)) for weight in draws]
+        whose = patients or [str(i) for i in range(len(y))]
+        draws = [np.ones(len(y)), *patient_weights(whose, resamples, seed)]
+        curves = [_curve(p, y, w) for w in draws if w[y == 1].any() and w[y == 0].any()]
+        picked = [_pick(name, value, curve) for curve in curves]
         threshold = float(np.median(picked))
     threshold = round(float(np.clip(threshold, 0.001, 0.999)), _DIGITS)
     curve = _curve(p, y, np.ones(len(y)))
@@ -117,10 +119,3 @@ def _pick(rule: str, value: float | None, curve: _Curve) -> float:
     runs = np.split(best, np.flatnonzero(np.diff(best) > 1) + 1)
     widest = max(runs, key=lambda run: curve.edges[run[-1] + 1] - curve.edges[run[0]])
     return curve.middle(int(widest[0]), int(widest[-1]))
-
-
-def _bootstrap(
-    y: Labels, patients: list[str] | None, resamples: int, seed: int
-) -> list[NDArray[np.float64]]:
-    drawn = patient_weights(patients or [str(i) for i in range(len(y))], resamples, seed)
-    return [w for w in drawn if w[y == 1].sum() > 0 and w[y == 0].sum() > 0]

@@ -111,7 +111,8 @@ def _screen(
                 folder.remove(part_name(number))
                 screened(-plan.size(number))
             done = set(own).difference(tally.invalid)
-    _say_counts(folder, tally)
+    counts = ", ".join(f"{count} {what}" for what, count in tally.said.most_common())
+    print(f"{folder.address}: {counts or 'nothing yet'}", file=sys.stderr)
     if unfinished:
         _say_unfinished(unfinished)
         return EXIT_UNFINISHED
@@ -166,11 +167,6 @@ def _summarise(folder: Folder, plan: Plan, tally: Tally) -> None:
         print(f"{missing} of {plan.parts} parts are left to other shards.", file=sys.stderr)
     else:
         write_summary(folder, plan, tally)
-
-
-def _say_counts(folder: Folder, tally: Tally) -> None:
-    counts = ", ".join(f"{count} {what}" for what, count in tally.said.most_common())
-    print(f"{folder.address}: {counts or 'nothing yet'}", file=sys.stderr)
 
 
 def _say_unfinished(unfinished: dict[int, str]) -> None:
