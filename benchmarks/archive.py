@@ -53,7 +53,8 @@ def main() -> None:
     parser.add_argument("--small", type=int, default=100_000, help="small files; 0 for none")
     parser.add_argument("--bundle", type=Path, default=ROOT / "models" / "default")
     asked = parser.parse_args()
-    data = Path(os.environ.get("XRAY_DATA") or ROOT / ".." / "shared" / "data").resolve()
+    # Taken out: the service refuses variables that are no settings of its own.
+    data = Path(os.environ.pop("XRAY_DATA", "") or ROOT / ".." / "shared" / "data").resolve()
     originals = sorted((data / "full_resolution").rglob("*.jpeg"))
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
