@@ -19,7 +19,6 @@ import sys
 import tempfile
 from collections import defaultdict
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
@@ -34,14 +33,6 @@ from service.runtime.cpus import usable_cores
 from shared.bundle.store import open_bundle
 
 CONNECTIONS = (1, 8)
-
-
-@dataclass(frozen=True)
-class Bare:
-    """The machine's own limit for one image."""
-
-    requests_a_second: float
-    p50_ms: float
 
 
 def main() -> None:
@@ -79,7 +70,7 @@ def compare(
 ) -> None:
     """Loads all servers in turn, and the bare machine between them; prints two tables."""
     loads: dict[tuple[str, str, int], list[Load]] = defaultdict(list)
-    bare: dict[str, list[Bare]] = defaultdict(list)
+    bare: dict[str, list[dict[str, float]]] = defaultdict(list)
     steps = rounds * len(images) * (1 + len(servers) * len(CONNECTIONS))
     with ExitStack() as stack, tqdm(total=steps, unit=" measurements") as bar:
         started = {server.name: stack.enter_context(running(server)) for server in servers}
@@ -106,14 +97,14 @@ def _print_table(
     image: Sample,
     servers: list[Server],
     loads: dict[tuple[str, str, int], list[Load]],
-    bare: list[Bare],
+    bare: list[dict[str, float]],
 ) -> None:
     def median(name: str, connections: int, figure: str) -> float:
         measured = loads[name, image.name, connections]
         return float(statistics.median(getattr(one, figure) for one in measured))
 
-    limit = statistics.median(one.requests_a_second for one in bare)
-    alone = statistics.median(one.p50_ms for one in bare)
+    limit = statistics.median(one["requests_a_second"] for one in bare)
+    alone = statistics.median(one["p50_ms"] for one in bare)
     print(f"{image.name}: {image.size / 1000:.0f} kB, {image.width} × {image.height}\n")
     print("| server | req/s, 8 conn. | of the limit | p50, 1 conn. | p50, 8 | p99, 8 | failed |")
     print("|---|---|---|---|---|---|---|")
@@ -134,11 +125,13 @@ def _print_table(
     print()
 
 
-def _bare(bundle: Path, image: Sample, seconds: int) -> Bare:
+def _bare(bundle: Path, image: Sample, seconds: int) -> dict[str, float]:
+    """The machine's own limit for one image: `requests_a_second` and `p50_ms`."""
     arguments = [str(bundle), str(image.path), str(seconds), str(usable_cores())]
     command = [sys.executable, "-m", "benchmarks.serving.bare", *arguments]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    return Bare(**json.loads(ended.stdout))
+    found: dict[str, float] = json.loads(ended.stdout)
+    return found
 
 
 def _models(bundle: Path, folder: Path) -> Path:

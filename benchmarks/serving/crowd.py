@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
+from benchmarks.serving.images import nearest_jpeg
 from benchmarks.serving.servers import Server, running
 from tests.phantoms import chest_phantom
 
@@ -75,9 +76,7 @@ async def _call_all(url: str, images: list[bytes], callers: int) -> Counter[int]
 
 def _ordinary(seed: int) -> bytes:
     """A JPEG of about 2.5 MB: a phantom with the noise of a detector."""
-    pixels = _noisy(seed, (2400, 2900), 6)
-    encoded = (_encode(pixels, "L", "JPEG", {"quality": quality}) for quality in range(80, 101, 2))
-    return min(encoded, key=lambda data: abs(len(data) - FILE_BYTES))
+    return nearest_jpeg(_noisy(seed, (2400, 2900), 6), FILE_BYTES)
 
 
 def _large(kind: tuple[int, str, str, dict[str, object]]) -> bytes:

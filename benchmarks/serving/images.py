@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.serving.load import form_with
@@ -45,10 +46,11 @@ def samples(folder: Path) -> list[Sample]:
     found = []
     for name, (size, shape) in WANTED.items():
         if originals:
-            path = _nearest(originals, size)
+            path = min(originals, key=lambda path: abs(path.stat().st_size - size))
         else:
             path = folder / f"{name}.jpeg"
-            path.write_bytes(_phantom(shape, size))
+            phantom = chest_phantom(np.random.default_rng(0), pneumonia=True, size=shape)
+            path.write_bytes(nearest_jpeg(phantom, size))
         with Image.open(path) as image:
             width, height = image.size
         form = form_with(path.read_bytes(), folder / f"{name}.form")
@@ -56,16 +58,11 @@ def samples(folder: Path) -> list[Sample]:
     return found
 
 
-def _nearest(paths: list[Path], size: int) -> Path:
-    return min(paths, key=lambda path: abs(path.stat().st_size - size))
-
-
-def _phantom(shape: tuple[int, int], size: int) -> bytes:
-    """A phantom as JPEG, at the quality that brings it closest to a number of bytes."""
-    image = Image.fromarray(chest_phantom(np.random.default_rng(0), pneumonia=True, size=shape))
+def nearest_jpeg(pixels: NDArray[np.uint8], size: int) -> bytes:
+    """An image as JPEG, at the quality that brings it closest to a number of bytes."""
     encoded = []
-    for quality in range(30, 101, 5):
+    for quality in range(30, 101, 2):
         buffer = io.BytesIO()
-        image.save(buffer, "JPEG", quality=quality)
+        Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
         encoded.append(buffer.getvalue())
     return min(encoded, key=lambda data: abs(len(data) - size))

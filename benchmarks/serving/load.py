@@ -48,32 +48,16 @@ def form_with(image: bytes, path: Path) -> Path:
 
 
 def load(url: str, body: Path, connections: int, seconds: int) -> Load:
-    """Posts a form again and again.
-
-    Args:
-        url: Where.
-        body: What `form_with` wrote.
-        connections: How many at once.
-        seconds: For how long.
+    """Posts the form that `form_with` wrote again and again, for so many seconds.
 
     Raises:
         RuntimeError: wrk is not installed.
     """
     if shutil.which("wrk") is None:
         raise RuntimeError("wrk makes the load and is not installed: apt-get install wrk")
-    command = [
-        "wrk",
-        "-t1",
-        f"-c{connections}",
-        f"-d{seconds}s",
-        "--timeout",
-        "60s",
-        "-s",
-        str(SCRIPT),
-        url,
-    ]
+    wrk = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "60s", "-s", str(SCRIPT)]
     variables = {"BODY": str(body), "TYPE": f"multipart/form-data; boundary={BOUNDARY}"}
     ended = subprocess.run(
-        command, env=os.environ | variables, capture_output=True, text=True, check=True
+        [*wrk, url], env=os.environ | variables, capture_output=True, text=True, check=True
     )
     return Load(**json.loads(ended.stdout.strip().splitlines()[-1]))
