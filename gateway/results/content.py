@@ -2,7 +2,8 @@
 
 Building the tree of content costs more than all else that is done with an image, and nearly all of
 it is the same for every image of a model. So it is built once for each thing that may be said, and
-kept encoded; an image's own values are then set in a copy.
+kept encoded; an image's own values take the place of others in it. No sequence on their way has a
+length that would have to change with them (PS3.5, section 7.5.2: undefined length).
 """
 
 import io
@@ -30,8 +31,10 @@ from highdicom.sr import (
     TrackingIdentifier,
 )
 from pydicom import dcmread
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
+from pydicom.tag import Tag
 from pydicom.uid import ComputedRadiographyImageStorage
 
 from gateway.results import codes as own
@@ -41,51 +44,65 @@ from gateway.screening_client import Answer, Refusal
 ALGORITHM: Final = "Chest X-ray screening for pneumonia"
 DISCLAIMER: Final = "Second opinion by a computer, not a diagnosis. A clinician decides."
 
-_ANY_UID: Final = derived_uid("an image that is not known yet")
+_ANY_IMAGE: Final = derived_uid("an image that is not known yet")
+_ANY_FINDING: Final = derived_uid("a finding that is not known yet")
+_ANY_CLASS: Final = ComputedRadiographyImageStorage
+_NO_PROBABILITY: Final = -1
+"""Stand for an image's own values in what is kept; none of them occurs there otherwise."""
+
+_CONTENT: Final = Tag(0x0040, 0xA730)
 
 
 def measurement_report(header: Dataset, said: Answer | Refusal, model: str) -> Dataset:
-    """The content of a report, to be added to its document.
+    """The content of a report, to be added to its document; encoded as Implicit VR Little Endian.
 
     Args:
         header: The image's, from `read_header`.
         said: The answer, or why there is none.
         model: Version of the model that judged the image, or what stands for it.
     """
+    image = str(header.SOPInstanceUID)
+    slots: list[tuple[str, object, object]] = [
+        ("UID", _ANY_FINDING, derived_uid(image, model, "finding")),
+        ("ReferencedSOPClassUID", _ANY_CLASS, str(header.SOPClassUID)),
+        ("ReferencedSOPInstanceUID", _ANY_IMAGE, image),
+    ]
     if isinstance(said, Answer):
-        said_of_all = replace(said, probability=0.0, picture=None, heatmap=None)
-        content = dcmread(io.BytesIO(_template(said_of_all)), force=True)
-    else:
-        content = dcmread(io.BytesIO(_template(said)), force=True)
-    [group] = content.ContentSequence[-1].ContentSequence
-    for item in group.ContentSequence:
-        if item.ValueType == "UIDREF":
-            item.UID = derived_uid(str(header.SOPInstanceUID), model, "finding")
-        elif item.ValueType == "IMAGE":
-            [reference] = item.ReferencedSOPSequence
-            reference.ReferencedSOPClassUID = str(header.SOPClassUID)
-            reference.ReferencedSOPInstanceUID = str(header.SOPInstanceUID)
-        elif item.ValueType == "NUM" and _is_about(item, own.PROBABILITY):
-            assert isinstance(said, Answer)
-            item.MeasuredValueSequence[0].NumericValue = f"{said.probability:.6f}"
-    return content
+        slots.append(("NumericValue", _NO_PROBABILITY, f"{said.probability:.6f}"))
+        said = replace(said, probability=_NO_PROBABILITY, picture=None, heatmap=None)
+    report = Dataset()
+    report.update(_template(said))
+    tree = report.get_item(_CONTENT).value
+    for keyword, placeholder, value in slots:
+        tree = tree.replace(_element(keyword, placeholder), _element(keyword, value))
+    report[_CONTENT] = RawDataElement(_CONTENT, "SQ", len(tree), tree, 0, True, True)
+    return report
 
 
-def _is_about(item: Dataset, concept: CodedConcept) -> bool:
-    return bool(item.ConceptNameCodeSequence[0].CodeValue == concept.value)
+def _element(keyword: str, value: object) -> bytes:
+    """An attribute as it stands in the content."""
+    one = Dataset()
+    setattr(one, keyword, value)
+    return _encoded(one)
+
+
+def _encoded(dataset: Dataset) -> bytes:
+    stream = io.BytesIO()
+    dataset.save_as(stream, implicit_vr=True, little_endian=True)
+    return stream.getvalue()
 
 
 @lru_cache(maxsize=32)
-def _template(said: Answer | Refusal) -> bytes:
-    """The content of all reports that say this, encoded as Implicit VR Little Endian."""
+def _template(said: Answer | Refusal) -> Dataset:
+    """The content of all reports that say this, not decoded; not to be changed."""
     group = MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=TrackingIdentifier(uid=_ANY_UID, identifier="Pneumonia"),
+        tracking_identifier=TrackingIdentifier(uid=_ANY_FINDING, identifier="Pneumonia"),
         finding_type=own.PNEUMONIA,
         finding_sites=[FindingSite(own.CHEST)],
         algorithm_id=_algorithm(said) if isinstance(said, Answer) else None,
         measurements=_measurements(said) if isinstance(said, Answer) else None,
         qualitative_evaluations=_evaluations(said),
-        source_images=[SourceImageForMeasurementGroup(ComputedRadiographyImageStorage, _ANY_UID)],
+        source_images=[SourceImageForMeasurementGroup(_ANY_CLASS, _ANY_IMAGE)],
     )
     group[0].ContentSequence.extend(_remarks(said))
     device = DeviceObserverIdentifyingAttributes(
@@ -100,10 +117,20 @@ def _template(said: Answer | Refusal) -> bytes:
         imaging_measurements=[group],
         title=codes.DCM.ImagingMeasurementReport,
     )
-    content, stream = Dataset(), io.BytesIO()
+    content = Dataset()
     content.update(root)
-    content.save_as(stream, implicit_vr=True, little_endian=True)
-    return stream.getvalue()
+    for item in content.ContentSequence:
+        _leave_lengths_open(item)
+    return dcmread(io.BytesIO(_encoded(content)), force=True)
+
+
+def _leave_lengths_open(item: Dataset) -> None:
+    item.is_undefined_length_sequence_item = True
+    for element in item:
+        if element.VR == "SQ":
+            element.is_undefined_length = True
+            for inner in element.value:
+                _leave_lengths_open(inner)
 
 
 def presence(said: Answer) -> str:
@@ -125,7 +152,7 @@ def _evaluations(said: Answer | Refusal) -> Sequence[QualitativeEvaluation]:
 
 def _measurements(said: Answer) -> Sequence[Measurement]:
     return [
-        Measurement(own.PROBABILITY, round(said.probability, 6), own.NO_UNITS),
+        Measurement(own.PROBABILITY, said.probability, own.NO_UNITS),
         Measurement(own.DECISION_THRESHOLD, round(said.threshold, 6), own.NO_UNITS),
     ]
 

@@ -111,6 +111,17 @@ def test_the_image_is_referred_to(tmp_path: Path) -> None:
     assert series.SeriesInstanceUID == header.SeriesInstanceUID
 
 
+def test_reports_that_say_the_same_keep_what_is_their_images_own(tmp_path: Path) -> None:
+    headers = [header_of(tmp_path) for _ in range(2)]
+    reports = [items(report_of(one, answer(probability=0.5 + i))) for i, one in enumerate(headers)]
+    for header, found, probability in zip(headers, reports, (0.5, 1.5), strict=True):
+        [reference] = found["Source of Measurement"].ReferencedSOPSequence
+        assert reference.ReferencedSOPInstanceUID == header.SOPInstanceUID
+        assert found["Probability"].MeasuredValueSequence[0].NumericValue == probability
+    first, second = (found["Tracking Unique Identifier"].UID for found in reports)
+    assert first != second
+
+
 def test_what_makes_it_unreliable_is_said_in_letters_of_every_character_set(tmp_path: Path) -> None:
     warnings = (("unfamiliar_image", "Not like those – the network’s own."),)
     found = items(report_of(header_of(tmp_path), answer(reliable=False, warnings=warnings)))
