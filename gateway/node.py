@@ -49,7 +49,7 @@ class Gateway:
         )
         parts = (settings, self.spool, self._metrics)
         self._screening = Screening(*parts, self._client)
-        self._delivery = Delivery(*parts, Sender(settings))
+        self._deliveries = [Delivery(*parts, Sender(settings)) for _ in range(settings.deliveries)]
         self._health = health_server(
             (settings.health_host, settings.health_port),
             self._alive,
@@ -71,7 +71,8 @@ class Gateway:
         self._run("health", self._health.serve_forever)
         for _ in range(self._settings.screenings):
             self._run(Screening.name, self._screening.run)
-        self._run(Delivery.name, self._delivery.run)
+        for delivery in self._deliveries:
+            self._run(Delivery.name, delivery.run)
         self._run("receiver", self._receiver.serve)
         facts = {
             "title": self._settings.title,
@@ -88,7 +89,8 @@ class Gateway:
         deadline = time.monotonic() + _GRACE_SECONDS
         self._receiver.stop_listening()
         self._screening.stop()
-        self._delivery.stop()
+        for delivery in self._deliveries:
+            delivery.stop()
         self.spool.end()
         while self._receiver.associations() and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -117,12 +119,12 @@ class Gateway:
             "status": "ready" if ready else "not ready",
             "spool": "has space" if space else "has less space than GATEWAY_SPOOL_RESERVE",
             "service": _state(self._screening),
-            "archive": _state(self._delivery),
+            "archive": _state(*self._deliveries),
         }
 
 
-def _state(step: Step) -> str:
-    return "away" if step.outage.lasts else "no failure seen"
+def _state(*steps: Step) -> str:
+    return "away" if any(step.outage.lasts for step in steps) else "no failure seen"
 
 
 def run_gateway(settings: Settings) -> None:

@@ -58,6 +58,7 @@ class Settings(BaseSettings):
     screenings: int = Field(
         4, ge=1, le=64, description="images that the service is asked about at once"
     )
+    deliveries: int = Field(2, ge=1, le=16, description="associations with the archive at once")
 
     host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for all")
     port: int = Field(
