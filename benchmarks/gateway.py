@@ -1,10 +1,21 @@
-"""The gateway against the service it asks: images a second, and memory. Needs orthanc and dcmtk.
+"""The gateway against the service it asks: images a second, processor time, memory.
 
     python -m benchmarks.gateway
-    python -m benchmarks.gateway --images 2000 --rounds 1
+    python -m benchmarks.gateway --apart
+    python -m benchmarks.gateway --endurance 2000
 
-The same DICOM files go to the service by HTTP alone, and through gateway, service and archive, in
-turns, all on this machine. Real X-rays where there are some (XRAY_DATA, else ../shared/data), else
+The same DICOM files go to the service by HTTP alone, four at once over kept connections, and
+through gateway, service and archive, over two associations, until the archive has all results; in
+turns.
+The gateway's share is images a second the one way by images a second the other.
+
+All programs run on this machine. With the cores shared, what gateway, archive and senders take is
+taken from the service: the share cannot exceed what the service and its client need for an image by
+what all programs need for one, which is printed as the most that is possible. `--apart` gives the
+service the first core, in both ways, and all else the others, as if it ran on another machine: the
+share says then whether the gateway keeps the service busy.
+
+Needs orthanc and dcmtk. Real X-rays where there are some (XRAY_DATA, else ../shared/data), else
 phantoms.
 """
 
@@ -16,6 +27,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -34,6 +46,12 @@ from tests.gateway.radiographs import radiograph, write
 _AT_ONCE = 4
 """Requests at once: as many as the gateway makes, by default."""
 
+_OVERLOADED = 503
+"""Asked again then, as the gateway does."""
+
+_SENDERS = 2
+"""Associations that images come on: as many as Orthanc sends over, by default."""
+
 _ADDRESSES = {
     "service, what the gateway asks": "/predict?heatmap=true&picture=true",
     "service, the answer alone": "/predict",
@@ -47,12 +65,31 @@ def main() -> None:
     )
     parser.add_argument("--images", type=int, default=100, help="in each measurement")
     parser.add_argument("--rounds", type=int, default=3, help="of all measurements")
+    parser.add_argument("--apart", action="store_true", help="the service on a core of its own")
+    parser.add_argument(
+        "--endurance", type=int, metavar="N", help="the gateway's memory over N images, no rates"
+    )
     options = parser.parse_args()
+    cores = sorted(os.sched_getaffinity(0))
+    if options.apart and len(cores) < 2:
+        parser.error("--apart needs two cores")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         pictures = samples()
-        with hospital(folder, models=served_models(folder, len(pictures) > 0)) as place:
-            measure(place, folder, pictures, options.images, options.rounds)
+        with hospital(
+            folder,
+            models=served_models(folder, len(pictures) > 0),
+            service_cores=cores[:1] if options.apart else None,
+        ) as place:
+            if options.apart:
+                for program in (place.archive, place.gateway):
+                    program.keep_to(cores[1:])
+                os.sched_setaffinity(0, cores[1:])
+            if options.endurance:
+                endure(place, folder, pictures, options.endurance)
+            else:
+                measure(place, folder, pictures, options.images, options.rounds)
+            print("left in the spool:", sum(1 for _ in place.spool.rglob("*.dcm")), "files")
 
 
 def measure(
@@ -60,20 +97,26 @@ def measure(
 ) -> None:
     """Runs all measurements in turn, and prints what came of them."""
     runs: dict[str, list[Run]] = {name: [] for name in (*_ADDRESSES, "gateway")}
-    memory = [place.gateway.memory()]
-    sent = folder / "sent"
     for _ in range(rounds):
-        sent.mkdir()
-        files = list(written(sent, pictures, images))
-        for name, address in _ADDRESSES.items():
-            url = place.service_url + address
-            runs[name].append(timed(place, images, partial(ask, url, files)))
-        runs["gateway"].append(timed(place, images, partial(pass_through, place, sent, images)))
-        memory.append(place.gateway.memory())
-        shutil.rmtree(sent)
+        with written(folder, pictures, images) as folders:
+            files = [file for one in folders for file in sorted(one.iterdir())]
+            for name, address in _ADDRESSES.items():
+                url = place.service_url + address
+                runs[name].append(timed(place, images, partial(ask, url, files)))
+            work = partial(pass_through, place, folders, images)
+            runs["gateway"].append(timed(place, images, work))
     report(runs)
-    print("gateway's memory, MB:", ", ".join(f"{one / 1e6:.0f}" for one in memory))
-    print("left in the spool:", sum(1 for path in place.spool.rglob("*.dcm")), "files")
+
+
+def endure(place: Hospital, folder: Path, pictures: Sequence[Path], images: int) -> None:
+    """Prints the gateway's memory at the start, and after each hundred images."""
+    print("images, MB: 0,", f"{place.gateway.memory() / 1e6:.0f}", end="")
+    for done in range(0, images, 100):
+        count = min(100, images - done)
+        with written(folder, pictures, count) as folders:
+            pass_through(place, folders, count)
+        print(f"; {done + count}, {place.gateway.memory() / 1e6:.0f}", end="", flush=True)
+    print()
 
 
 @dataclass(frozen=True)
@@ -107,15 +150,21 @@ def timed(place: Hospital, images: int, work: Callable[[], None]) -> Run:
 
 def report(runs: dict[str, list[Run]]) -> None:
     """Prints the medians as a table."""
+
+    def median(name: str, program: str) -> float:
+        return statistics.median(run.processor[program] for run in runs[name])
+
     programs = list(runs["gateway"][0].processor)
     print("| | images/s | gateway's share |", " | ".join(f"{one}, ms" for one in programs), "|")
     print("|---" * (3 + len(programs)) + "|")
     gateway = statistics.median(run.rate for run in runs["gateway"])
     for name, measured in runs.items():
         rate = statistics.median(run.rate for run in measured)
-        took = (statistics.median(run.processor[one] for run in measured) for one in programs)
-        columns = " | ".join(f"{one:.1f}" for one in took)
+        columns = " | ".join(f"{median(name, one):.1f}" for one in programs)
         print(f"| {name} | {rate:.2f} | {gateway / rate:.2f} | {columns} |")
+    needed = sum(median("gateway", one) for one in programs)
+    most = (sum(median(name, one) for one in ("service", "client")) / needed for name in _ADDRESSES)
+    print("the most that is possible with the cores shared:", *(f"{one:.2f}" for one in most))
 
 
 def ask(url: str, files: Sequence[Path]) -> None:
@@ -123,32 +172,43 @@ def ask(url: str, files: Sequence[Path]) -> None:
     with httpx.Client(timeout=120, trust_env=False) as client, ThreadPoolExecutor(_AT_ONCE) as pool:
 
         def post(file: Path) -> None:
-            client.post(url, content=file.read_bytes()).raise_for_status()
+            content = file.read_bytes()
+            while (answer := client.post(url, content=content)).status_code == _OVERLOADED:
+                time.sleep(float(answer.headers["Retry-After"]))
+            answer.raise_for_status()
 
         list(pool.map(post, files))
 
 
-def pass_through(place: Hospital, folder: Path, images: int) -> None:
-    """Sends the files with storescu, over one association, and waits until all are delivered."""
+def pass_through(place: Hospital, folders: Sequence[Path], images: int) -> None:
+    """Sends the files of each folder over an association, and waits until all are delivered."""
     before = place.metric("gateway_delivered_total")
-    if not place.send("+sd", folder):
-        raise RuntimeError("the gateway did not take all images")
+    with ThreadPoolExecutor(len(folders)) as pool:
+        if not all(pool.map(partial(place.send, "+sd"), folders)):
+            raise RuntimeError("the gateway did not take all images")
     while place.metric("gateway_delivered_total") < before + images:
         time.sleep(0.1)
 
 
-def written(folder: Path, pictures: Sequence[Path], count: int) -> Iterator[Path]:
-    """Writes DICOM files of 12 bits, uncompressed, each an image of its own."""
+@contextmanager
+def written(folder: Path, pictures: Sequence[Path], count: int) -> Iterator[list[Path]]:
+    """Writes DICOM files of 12 bits, uncompressed, each an image of its own; a folder a sender."""
+    folders = [folder / f"sent{number}" for number in range(_SENDERS)]
+    for one in folders:
+        one.mkdir()
     made: dict[int, Dataset] = {}
     for number in range(count):
-        index = number % max(1, len(pictures) or 20)
+        index = number % (len(pictures) or 20)
         if index not in made:
             made[index] = twelve_bits(pictures[index]) if pictures else radiograph(seed=index)
         image = made[index]
         for keyword in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"):
             setattr(image, keyword, generate_uid())
         image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
-        yield write(image, folder / f"{number}.dcm")
+        write(image, folders[number % _SENDERS] / f"{number}.dcm")
+    yield folders
+    for one in folders:
+        shutil.rmtree(one)
 
 
 def twelve_bits(picture: Path) -> Dataset:

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,11 @@ def require_peers() -> None:
         if os.environ.get("CI"):
             pytest.fail(f"the peers are missing: {reason}")
         pytest.skip(reason)
+
+
+def _kept_to(cores: Sequence[int] | None) -> list[str]:
+    """The beginning of a command that may use these cores alone."""
+    return ["taskset", "-c", ",".join(map(str, cores))] if cores else []
 
 
 def free_port() -> int:
@@ -100,6 +105,12 @@ class Program:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return 1024 * int(status.split("VmRSS:")[1].split()[0])
 
+    def keep_to(self, cores: Sequence[int]) -> None:
+        """Has all of its threads use these cores alone (Linux)."""
+        assert self.process is not None
+        for thread in Path(f"/proc/{self.process.pid}/task").iterdir():
+            os.sched_setaffinity(int(thread.name), cores)
+
     def processor_seconds(self) -> float:
         """Processor time that it has taken so far, the kernel's for it included (Linux)."""
         assert self.process is not None
@@ -127,7 +138,13 @@ class Hospital:
         archive_port: Its DICOM port.
     """
 
-    def __init__(self, folder: Path, models: Path | None = None, **settings: object) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        models: Path | None = None,
+        service_cores: Sequence[int] | None = None,
+        **settings: object,
+    ) -> None:
         self.folder = folder
         self.port, self.archive_port = free_port(), free_port()
         store = folder / "archive"
@@ -142,7 +159,7 @@ class Hospital:
             publish_tiny(models)
         self.service = Program(
             "service",
-            [sys.executable, "-m", "service"],
+            [*_kept_to(service_cores), sys.executable, "-m", "service"],
             f"{self.service_url}/readyz",
             folder,
             {"XRAY_PORT": self.service_url.rpartition(":")[2], "XRAY_MODELS": str(models)},
