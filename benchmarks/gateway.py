@@ -46,7 +46,7 @@ from tests.gateway.radiographs import radiograph, write
 _AT_ONCE = 4
 """Requests at once: as many as the gateway makes, by default."""
 
-_OVERLOADED = 503
+_OVERLOADED = {408, 503}
 """Asked again then, as the gateway does."""
 
 _SENDERS = 2
@@ -173,8 +173,8 @@ def ask(url: str, files: Sequence[Path]) -> None:
 
         def post(file: Path) -> None:
             content = file.read_bytes()
-            while (answer := client.post(url, content=content)).status_code == _OVERLOADED:
-                time.sleep(float(answer.headers["Retry-After"]))
+            while (answer := client.post(url, content=content)).status_code in _OVERLOADED:
+                time.sleep(float(answer.headers.get("Retry-After", 1)))
             answer.raise_for_status()
 
         list(pool.map(post, files))
