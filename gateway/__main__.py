@@ -5,7 +5,8 @@ import ssl
 import sys
 from datetime import datetime
 
-from gateway.settings import PREFIX, Settings, SettingsInvalid, read_settings
+from gateway.settings import PREFIX, Settings, read_settings
+from shared.environment_settings import SettingsInvalid
 
 EXIT_INVALID = 2
 

@@ -4,8 +4,6 @@ Each field is the variable `GATEWAY_<FIELD>`. A wrong value, or a variable that 
 `GATEWAY_` and is no setting, stops the start with a message that names it.
 """
 
-import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -14,13 +12,13 @@ from pydantic import (
     Field,
     HttpUrl,
     SecretStr,
-    ValidationError,
     field_validator,
     model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gateway.peers import Archive, Caller, valid_title
+from shared.environment_settings import read_environment
 
 PREFIX = "GATEWAY_"
 MIB = 1024 * 1024
@@ -28,10 +26,6 @@ MIB = 1024 * 1024
 Seconds = Annotated[float, Field(gt=0, le=30 * 86400)]
 Titles = Annotated[tuple[str, ...], NoDecode]
 Callers = Annotated[tuple[Caller, ...], NoDecode]
-
-
-class SettingsInvalid(ValueError):
-    """A setting is wrong; the message names each one, what it got and what it accepts."""
 
 
 class Settings(BaseSettings):
@@ -162,11 +156,8 @@ def _words(text: str) -> list[str]:
     return words
 
 
-def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
+def read_settings() -> Settings:
     """Reads the settings from the environment.
-
-    Args:
-        environment: Variables to check for unknown names; the process's own by default.
 
     Returns:
         The settings, validated.
@@ -174,28 +165,4 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     Raises:
         SettingsInvalid: A value is wrong or missing, or a name unknown; the message lists all.
     """
-    names = os.environ if environment is None else environment
-    known = {PREFIX + field.upper() for field in Settings.model_fields}
-    complaints = [
-        f"{name}: no such setting; the settings are listed by `python -m gateway --help`"
-        for name in sorted(names)
-        if name.upper().startswith(PREFIX) and name.upper() not in known
-    ]
-    settings = None
-    try:
-        settings = Settings()
-    except ValidationError as invalid:
-        for error in invalid.errors(include_url=False, include_context=False):
-            message = error["msg"].removeprefix("Value error, ")
-            if not error["loc"]:  # of several settings together: the message names them
-                complaints.append(message)
-                continue
-            name = str(error["loc"][0])
-            if error["type"] == "missing":
-                message = f"it is needed: {Settings.model_fields[name].description}"
-            elif name != "service_key":
-                message += f" (got {str(error['input'])[:80]!r})"
-            complaints.append(f"{PREFIX}{name.upper()}: {message}")
-    if complaints or settings is None:
-        raise SettingsInvalid("\n".join(complaints))
-    return settings
+    return read_environment(Settings, "python -m gateway", PREFIX, {"service_key"})

@@ -4,7 +4,8 @@ import argparse
 import sys
 
 from service.offline import command
-from service.settings import PREFIX, Settings, SettingsInvalid, read_settings
+from service.settings import PREFIX, Settings, read_settings
+from shared.environment_settings import SettingsInvalid
 
 EXIT_INVALID = 2
 

@@ -5,15 +5,15 @@ wrong value, or a variable that starts with `XRAY_` and is no setting, stops the
 message that names it.
 """
 
-import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, ByteSize, Field, ValidationError, field_validator
+from pydantic import AliasChoices, ByteSize, Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.runtime.cpus import usable_cores
+from shared.environment_settings import read_environment
 
 PREFIX = "XRAY_"
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,10 +28,6 @@ _WITH_DEFAULT_PORT = re.compile(r"http:.*:80|https:.*:443")
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Words = Annotated[tuple[str, ...], NoDecode]
-
-
-class SettingsInvalid(ValueError):
-    """A setting is wrong; the message names each one, what it got and what it accepts."""
 
 
 class Settings(BaseSettings):
@@ -130,21 +126,4 @@ def read_settings() -> Settings:
     Raises:
         SettingsInvalid: A value is wrong or a name unknown; the message lists all of them.
     """
-    known = {PREFIX + field.upper() for field in Settings.model_fields}
-    complaints = [
-        f"{name}: no such setting; the settings are listed by `python -m service --help`"
-        for name in sorted(os.environ)
-        if name.upper().startswith(PREFIX) and name.upper() not in known
-    ]
-    try:
-        settings = Settings()
-    except ValidationError as invalid:
-        for error in invalid.errors(include_url=False, include_context=False):
-            name = str(error["loc"][0])
-            name = name if name.isupper() else PREFIX + name.upper()
-            name = "XRAY_PORT, or PORT" if name == "XRAY_PORT" else name
-            shown = "" if "API_KEYS" in name else f" (got {str(error['input'])[:80]!r})"
-            complaints.append(f"{name}: {error['msg'].removeprefix('Value error, ')}{shown}")
-    if complaints:
-        raise SettingsInvalid("\n".join(complaints))
-    return settings
+    return read_environment(Settings, "python -m service", PREFIX, {"api_keys", "api_keys_file"})

@@ -89,6 +89,7 @@ FLOORS = {
         ("interpretation", "imaging"),
         ("bundle", "heatmap", "network"),
         ("labels", "preprocessing"),
+        ("environment_settings", "log_lines"),
     ),
 }
 

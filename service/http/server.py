@@ -15,7 +15,8 @@ from fastapi import FastAPI
 from service.dependencies import Resources
 from service.http.middleware import HEADERS_LIMIT
 from service.http.protocol import DeadlineProtocol
-from service.settings import Settings, SettingsInvalid
+from service.settings import Settings
+from shared.environment_settings import SettingsInvalid
 
 KEEP_ALIVE_SECONDS: Final = 75
 """An idle connection is kept this long: longer than proxies keep theirs, which is a minute."""

@@ -1,17 +1,10 @@
-"""Log lines: JSON for machines, plain text for a person at a terminal.
+"""The service's log: what may not reach it, and what is said elsewhere."""
 
-A line carries what `Observation` holds and what the service says of itself. Of an unexpected error
-it tells the type and the places in the code, never the values: those could come from an upload.
-"""
-
-import json
 import logging
-import sys
-import traceback
-from datetime import UTC, datetime
-from typing import Any, Final, TextIO
+from typing import Final, TextIO
 
-_STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "color_message"}
+from shared.log_lines import write_log_to
+
 _SAID_ELSEWHERE: Final = (
     "Invalid HTTP request received.",
     "Unsupported upgrade request.",
@@ -19,43 +12,6 @@ _SAID_ELSEWHERE: Final = (
     "install 'websockets' or 'wsproto' manually.",
 )
 """What uvicorn warns of; Java's client offers an upgrade to HTTP/2 with every request."""
-
-
-def _facts(record: logging.LogRecord) -> dict[str, Any]:
-    facts = {key: value for key, value in vars(record).items() if key not in _STANDARD}
-    if record.exc_info and record.exc_info[1] is not None:
-        error = record.exc_info[1]
-        frames = traceback.extract_tb(error.__traceback__)
-        facts["error"] = type(error).__name__
-        facts["trace"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
-    return facts
-
-
-def _time(record: logging.LogRecord) -> str:
-    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-
-
-class JsonLines(logging.Formatter):
-    """One JSON object a line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Renders a record."""
-        line = {
-            "time": _time(record),
-            "level": record.levelname.lower(),
-            "event": record.getMessage(),
-            **_facts(record),
-        }
-        return json.dumps(line, ensure_ascii=False, default=str)
-
-
-class PlainText(logging.Formatter):
-    """A line that a person can read."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Renders a record."""
-        facts = "".join(f"  {key}={value}" for key, value in _facts(record).items())
-        return f"{_time(record)[11:19]} {record.levelname.lower():7} {record.getMessage()}{facts}"
 
 
 def set_up_logs(style: str, level: str, stream: TextIO | None = None) -> None:
@@ -66,13 +22,7 @@ def set_up_logs(style: str, level: str, stream: TextIO | None = None) -> None:
         level: "debug", "info", "warning" or "error".
         stream: Where to write.
     """
-    stream = stream or sys.stderr
-    text = style == "text" or (style == "auto" and stream.isatty())
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(PlainText() if text else JsonLines())
-    root = logging.getLogger()
-    root.handlers = [handler]
-    root.setLevel(level.upper())
+    write_log_to(stream, style, level)
     # Each such request has a line of its own.
     logging.getLogger("uvicorn.error").addFilter(lambda record: record.msg not in _SAID_ELSEWHERE)
     # At level debug, Pillow logs the metadata of every image, with its values.

@@ -5,7 +5,8 @@ import os
 import pytest
 
 from gateway.peers import Archive
-from gateway.settings import PREFIX, Settings, SettingsInvalid, read_settings
+from gateway.settings import PREFIX, Settings, read_settings
+from shared.environment_settings import SettingsInvalid
 from tests.conftest import ROOT
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from service.settings import Settings, SettingsInvalid, read_settings
+from service.settings import Settings, read_settings
+from shared.environment_settings import SettingsInvalid
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,8 @@ from service.offline.archive.plan import Plan
 from service.offline.archive.storage import open_folder
 from service.offline.archive.worker import Outcome, Worker
 from service.offline.screener import Screener
-from service.settings import SettingsInvalid, read_settings
+from service.settings import read_settings
+from shared.environment_settings import SettingsInvalid
 
 _making_worker = Lock()
 
