@@ -53,6 +53,7 @@ FLOORS = {
         ("__main__",),
         ("cli",),
         ("commands",),
+        ("studies",),
         ("runs",),
         ("report",),
         ("evaluation", "training"),

@@ -6,6 +6,7 @@ python -m trainer fit --models DIR --resume             go on with a run that wa
 python -m trainer evaluate --bundle DIR --data DIR      score a bundle on any folder
 python -m trainer recalibrate --bundle DIR --data DIR   publish it with a hospital's threshold
 python -m trainer export model.h5 --models DIR          make a bundle out of a Keras .h5
+python -m trainer study FILE.toml --data DIR --out DIR  compare recipes on folds, by seeds
 """
 
 import argparse
@@ -73,6 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
             "fit": _fit,
             "evaluate": _evaluate,
             "recalibrate": _recalibrate,
+            "study": _study,
             "export": _export,
             "download": _download,
         }
@@ -192,6 +194,19 @@ def _recalibrate(asked: argparse.Namespace) -> None:
     recalibrate(bundle, asked.data, asked.split, asked.models, _chosen(asked, Options, began))
 
 
+def _study(asked: argparse.Namespace) -> None:
+    from trainer.commands.study import study
+    from trainer.studies.design import read_design
+
+    design = read_design(asked.study)
+    if asked.cell is not None and not 0 <= asked.cell < len(design.cells):
+        raise _WrongValue(
+            f"--cell: received {asked.cell}; accepts 0 to {len(design.cells) - 1}, as there are "
+            f"{design.describe()}"
+        )
+    study(design, asked.data, asked.out, asked.cell, asked.scheduler)
+
+
 def _export(asked: argparse.Namespace) -> None:
     from trainer.commands.export import export
 
@@ -256,12 +271,14 @@ def _explain(error: Exception, asked: argparse.Namespace) -> str:
         )
     if isinstance(error, MemoryError):
         return "There is not enough memory. Lower --batch-size, or give the process more."
-    folder = getattr(asked, "work", None) or getattr(asked, "models", None)
+    folder = next(
+        (getattr(asked, n) for n in ("work", "models", "out") if getattr(asked, n, None)), None
+    )
     free = shutil.disk_usage(folder).free if folder and Path(folder).exists() else None
     if free is not None and free < _FULL:
         return (
             f"The disk of {folder} is full ({free / 1e6:.0f} MB left): {error}. Free some space, "
-            "then go on with --resume."
+            f"then {'go on with --resume' if asked.command == 'fit' else 'run it again'}."
         )
     if isinstance(error, OSError):
         return (

@@ -137,6 +137,38 @@ def build_parser() -> argparse.ArgumentParser:
     _add_knobs(export.add_argument_group("deciding, with --calibrate-on"), Options, DECIDING)
     _add_knobs(export.add_argument_group("measuring"), Options, MEASURING)
 
+    study = commands.add_parser(
+        "study",
+        parents=[common],
+        help="compare recipes on folds of the training folder, by several seeds",
+        description="Train every recipe of STUDY on every fold by every seed, each once, and write "
+        "a table of how they rank the patients held out. Nothing is published. Whatever stops it, "
+        "the same command goes on; any number of processes may work on one study at once.",
+    )
+    study.add_argument("study", type=Path, help="what to compare: a .toml as in docs/scaling.md")
+    study.add_argument(
+        "--data", type=Path, required=True, help="folder or .zip with the folder train"
+    )
+    study.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder of the study, which all processes that work on it share",
+    )
+    where = study.add_mutually_exclusive_group()
+    where.add_argument(
+        "--scheduler",
+        metavar="tcp://HOST:PORT",
+        help="have the workers of a Dask scheduler train; default: this process, one by one",
+    )
+    where.add_argument(
+        "--cell",
+        type=int,
+        metavar="I",
+        help="train one alone, counted from 0: the index of a job's pod or of an array's task",
+    )
+
     commands.add_parser(
         "download", parents=[common], help="fetch the Kaggle data set (2.3 GB) with kagglehub"
     )

@@ -18,7 +18,7 @@ import numpy as np
 from trainer.console import duration, say
 from trainer.data.audit import fingerprint
 from trainer.data.image_folder import load_unlike
-from trainer.data.preparation import Prepared, prepare
+from trainer.data.preparation import Prepared, describe_machines, prepare
 from trainer.data.splits import folds
 from trainer.errors import TrainerError
 from trainer.evaluation.measure import check_others
@@ -65,6 +65,7 @@ def fit(request: Request, run: RunFolder | None = None) -> Path:
             "or go on with --resume on a machine that has it",
         )
     prepared = prepare(request.data, request.work, request.options, request.test)
+    describe_machines(prepared.groups, request.options.machines)
     resumed = run is not None
     run = run or RunFolder.create(request.work, {**request.state(), **_images(prepared)})
     _check_same_images(request, prepared, run)

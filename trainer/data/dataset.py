@@ -56,6 +56,22 @@ class Dataset:
         """The files of one split with their label (0 normal, 1 pneumonia), in a fixed order."""
         return [(n, i) for i, c in enumerate(LABELS) for n in self.files[split].get(c, [])]
 
+    def listing(self, split: str) -> str:
+        """SHA-256 over names, labels and sizes of the files of one split: what tells most data sets
+        apart without reading an image, wherever they lie."""
+        names = self.names(split)
+        if self.path.is_file():
+            with zipfile.ZipFile(self.path) as archive:
+                sizes = [archive.getinfo(self.members.get(n, n)).file_size for n, _ in names]
+        else:
+            files = [self.path / name for name, _ in names]
+            sizes = [file.stat(follow_symlinks=file.exists()).st_size for file in files]
+        rows = [
+            f"{name.removeprefix(self.root)}\t{label}\t{size}"
+            for (name, label), size in zip(names, sizes, strict=True)
+        ]
+        return hashlib.sha256("\n".join(rows).encode("utf-8", "surrogateescape")).hexdigest()
+
 
 @dataclass(frozen=True)
 class Broken:

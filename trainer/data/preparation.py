@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from shared.bundle.manifest import Data
 from shared.labels import LABELS
-from trainer.config.options import Options
+from trainer.config.options import Machines, Options
 from trainer.console import bar, say
 from trainer.data.acquisition import Group, find_groups, of_machines
 from trainer.data.audit import Audit, audit, data_record, fingerprint
@@ -79,16 +79,22 @@ def prepare(data: Path, work: Path, options: Options, test: bool) -> Prepared:
     groups = find_groups(whole, options.seed)
     machines = of_machines(groups, len(whole))
     learned = ~machines if options.machines == "leave-out" else np.ones(len(whole), bool)
-    _describe_machines(groups, options.machines)
     return Prepared(splits, groups, machines, learned, found, data_record(splits, learned, digest))
 
 
-def _describe_machines(groups: list[Group], treatment: str) -> None:
+def describe_machines(groups: list[Group], treatment: Machines | None) -> None:
+    """Print the groups that stand for a class, and what becomes of them.
+
+    Args:
+        groups: As prepared.
+        treatment: Of machines; None: each recipe has its own.
+    """
     fate = {"keep": "kept", "weigh": "drawn a quarter as often", "leave-out": "left out"}
+    machine = fate[treatment] if treatment else "as each recipe says"
     for group in groups:
         if group.shortcut:
             counts = ", ".join(f"{count} {name}" for name, count in group.counts.items() if count)
-            what = fate[treatment] if group.kind == "marks" else "kept: the look may be the illness"
+            what = machine if group.kind == "marks" else "kept: the look may be the illness"
             say("  shortcut", f"{group.name}: {counts}; {what}")
 
 

@@ -1,0 +1,114 @@
+"""`study`: every recipe on every fold by every seed, each trained once, and a table of them.
+
+    OUT/plan.json    what is trained on which images; written first
+    OUT/cache/       the decoded images
+    OUT/cells/       a folder for each training
+    OUT/table.md     what came out, and table.csv; after every call
+
+Any process may be killed, and the same command goes on. Nothing is published.
+"""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tqdm import tqdm
+
+from trainer.console import duration, say
+from trainer.errors import TrainerError
+from trainer.runs.lock import take_lock
+from trainer.runs.run_folder import write_atomically
+from trainer.studies.cell import read_result
+from trainer.studies.design import Cell, Design
+from trainer.studies.engines import train_here, train_on_cluster
+from trainer.studies.plan import Plan, plan_study
+from trainer.studies.table import tabulate, write_csv, write_markdown
+
+
+def study(design: Design, data: Path, out: Path, cell: int | None, scheduler: str | None) -> None:
+    """Train the cells that are not finished, and write the table.
+
+    Args:
+        design: Folds, seeds and recipes.
+        data: Folder or .zip with the training folder.
+        out: Folder of the study.
+        cell: The number of the only one to train, from 0; None: all.
+        scheduler: Address of a Dask scheduler whose workers train them; None: this process.
+
+    Raises:
+        TrainerError: The folder holds another study, the data are not usable, or cells are not
+            finished; the others are all the same.
+    """
+    data, out = data.absolute(), out.absolute()
+    with _resumable():
+        plan = plan_study(design, data, out)
+        cells = plan.design.cells
+        say("Study", f"{out}: {design.describe()}")
+        own = range(len(cells)) if cell is None else [cell]
+        todo = [n for n in own if read_result(plan, cells[n], out) is None]
+        if scheduler and todo:
+            outcomes = train_on_cluster(scheduler, plan, todo, data, out)
+        else:
+            outcomes = train_here(plan, todo, data, out)
+        failed = {n: why for n, why in _shown(plan, outcomes, out, len(own), len(todo)) if why}
+        _write_table(plan, out)
+    if failed:
+        names = "; ".join(f"--cell {n}: {cells[n]}" for n in list(failed)[:3])
+        more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
+        reasons = " ".join(list(dict.fromkeys(failed.values()))[:3])
+        raise TrainerError(
+            f"{len(failed)} of {len(cells)} cells are not finished ({names}{more}): {reasons} What "
+            "is finished is kept; run the same command again to go on."
+        )
+
+
+@contextmanager
+def _resumable() -> Iterator[None]:
+    """Note on what stops the study, such as Ctrl-C, how to go on."""
+    try:
+        yield
+    except Exception:
+        raise  # its message says what to do first
+    except BaseException as stop:
+        stop.add_note("Run the same command again to go on.")
+        raise
+
+
+def _shown(
+    plan: Plan, outcomes: Iterator[tuple[int, str]], out: Path, total: int, left: int
+) -> Iterator[tuple[int, str]]:
+    """The same outcomes, with a bar on a terminal, and a line for each cell everywhere."""
+    cells, began = plan.design.cells, time.monotonic()
+    with tqdm(
+        outcomes,
+        desc="Study",
+        total=total,
+        initial=total - left,
+        unit="cell",
+        leave=False,
+        disable=None,
+        file=sys.stderr,
+    ) as bar:
+        for done, (number, problem) in enumerate(bar, start=1):
+            result = read_result(plan, cells[number], out)
+            what = f"ROC AUC {result['figures']['roc_auc']:.4f}" if result else problem
+            rest = (time.monotonic() - began) / done * (left - done)
+            when = f"; about {duration(rest)} left" if done < left else ""
+            say(f"Cell {number + 1}/{len(cells)}", f"{cells[number]}: {what}{when}")
+            yield number, problem
+
+
+def _write_table(plan: Plan, out: Path) -> None:
+    """Write it anew, and print it; of several processes the last has all results."""
+    with take_lock(out / ".lock", wait=True):
+        found: dict[Cell, dict[str, float]] = {}
+        for cell in plan.design.cells:
+            if (result := read_result(plan, cell, out)) is not None:
+                found[cell] = result["figures"]
+        entries = tabulate(plan.design, found)
+        text = write_markdown(plan.design, entries, len(found))
+        write_atomically(out / "table.md", text)
+        write_atomically(out / "table.csv", write_csv(entries))
+    print(f"\n{text}")

@@ -1,0 +1,101 @@
+"""A cell of a study: one recipe trained on one fold by one seed, once, whoever is asked for it.
+
+    OUT/cells/small-fold-1-seed-0/member-1/checkpoint.npz   what the next epoch depends on
+                                 /member-1/answers.npz      the logits of the images held out
+                                 /result.json               what came out; written last
+
+A process that takes a cell over goes on from its last epoch. Nothing is published.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from trainer.errors import TrainerError
+from trainer.runs.lock import take_lock
+from trainer.runs.provenance import revision
+from trainer.runs.run_folder import write_atomically
+from trainer.studies.design import Cell
+from trainer.studies.plan import CELLS, Plan
+
+RESULT = "result.json"
+_CUT = 0  # the seed that cuts the folds, for all seeds of the trainings
+
+
+def read_result(plan: Plan, cell: Cell, out: Path) -> dict[str, Any] | None:
+    """What came out of a cell; None where it is not finished."""
+    try:
+        found: dict[str, Any] = json.loads((out / CELLS / cell.name / RESULT).read_text("utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return found if found.get("plan") == plan.id else None
+
+
+def finish_cell(plan: Plan, cell: Cell, data: Path, out: Path, wait: bool = False) -> None:
+    """Train a cell, unless it is finished.
+
+    Args:
+        plan: Of the study.
+        cell: Which.
+        data: The folder or .zip of the images.
+        out: The folder of the study.
+        wait: Whether to wait for another process that works on it.
+
+    Raises:
+        Held: Another process works on it.
+        TrainerError: The training diverged, or the images are not those of the plan.
+    """
+    folder = out / CELLS / cell.name
+    folder.mkdir(parents=True, exist_ok=True)
+    with take_lock(folder / ".lock", wait):
+        if read_result(plan, cell, out) is None:
+            result = _train(plan, cell, data, out)
+            write_atomically(folder / RESULT, json.dumps(result, indent=2) + "\n")
+            for checkpoint in folder.glob("*/checkpoint.npz"):  # some megabytes each
+                checkpoint.unlink()
+
+
+def _train(plan: Plan, cell: Cell, data: Path, out: Path) -> dict[str, Any]:
+    from trainer.data.splits import folds
+    from trainer.model.backend import load_keras
+    from trainer.studies.figures import measure_cell
+    from trainer.studies.images import load_images
+
+    design, variant = plan.design, plan.design.recipes[cell.recipe]
+    prepared = load_images(data, out, design.folds, design.limit)
+    if prepared.data.fingerprint != plan.images:
+        raise TrainerError(
+            f"The training images in {data} are not those that the study in {out} began with. Put "
+            "them back, or name another --out."
+        )
+    load_keras()
+    from trainer.training.checkpoint import ResumeMismatch
+    from trainer.training.fold import answer_fold
+
+    whole = prepared.splits["train"]
+    train, held = folds(whole, design.folds, _CUT)[cell.fold - 1]
+    try:
+        found = answer_fold(
+            prepared,
+            train,
+            held,
+            variant.recipe,
+            variant.machines,
+            out / CELLS / cell.name,
+            cell.seed * len(variant.recipe.input_sizes),  # no member has another cell's
+            label=str(cell),
+        )
+    except ResumeMismatch as error:
+        raise TrainerError(str(error)) from error
+    answered = whole.select(held)
+    return {
+        "plan": plan.id,
+        "recipe": cell.recipe,
+        "fold": cell.fold,
+        "seed": cell.seed,
+        "figures": measure_cell(found.logits.mean(axis=0), answered, prepared.machines[held]),
+        "images": len(answered),
+        "patients": len(set(answered.patients)),
+        "histories": found.histories,
+        "revision": revision(),
+    }

@@ -1,0 +1,136 @@
+"""The plan of a study: what its processes agree on. Written once, then only read."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from trainer.console import say
+from trainer.data.dataset import Dataset, check_split, find_dataset
+from trainer.errors import TrainerError
+from trainer.runs.lock import Held, take_lock
+from trainer.runs.run_folder import check_writable, write_atomically
+from trainer.studies.design import Design, parse_design
+
+PLAN = "plan.json"
+CELLS = "cells"
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is trained on which images.
+
+    Attributes:
+        id: A hash of all the rest.
+        design: Folds, seeds, recipes.
+        files: Hash of the names and sizes of the training folder's files.
+        images: Hash of its images, as they are learned from.
+    """
+
+    id: str
+    design: Design
+    files: str
+    images: str | None
+
+
+def read_plan(out: Path) -> Plan | None:
+    """The plan in a folder, or None where there is none.
+
+    Raises:
+        TrainerError: The file is no plan of this version.
+    """
+    try:
+        said = json.loads((out / PLAN).read_text(encoding="utf-8"))
+        if said["format"] != _FORMAT:
+            raise ValueError("of another version")
+        return _plan(parse_design(said["study"]), said["files"], said["images"])
+    except FileNotFoundError:
+        return None
+    except (TrainerError, ValueError, KeyError, TypeError) as error:
+        raise TrainerError(
+            f"{out / PLAN} is no plan of this version of the program ({error}). Go on with the "
+            "version that wrote it, or name another --out."
+        ) from error
+
+
+def plan_study(design: Design, data: Path, out: Path) -> Plan:
+    """Read the plan of a study, or make it; of several processes one does, and the others wait.
+
+    Args:
+        design: What is asked for.
+        data: Folder or .zip with the training folder.
+        out: Folder of the study, made if absent.
+
+    Raises:
+        TrainerError: The folder holds another study, or one of other data; or the data are not
+            usable, or the folder cannot be written.
+    """
+    dataset = find_dataset(data)
+    check_split(dataset, "train")
+    check_writable(out, "--out")
+    plan = read_plan(out)
+    if plan is None:
+        with _alone(out):
+            plan = read_plan(out) or _make_plan(design, dataset, out)
+    asked, planned = design.to_json(), plan.design.to_json()
+    if json.dumps(asked) != json.dumps(planned):  # also in another order
+        raise TrainerError(
+            f"{out} holds another study: {_difference(planned, asked)}. Give it the file that it "
+            "began with to go on, or name another --out."
+        )
+    if dataset.listing("train") != plan.files:
+        raise TrainerError(
+            f"{out} holds a study of other images than those in {data}. Give --data that it began "
+            "with to go on, or name another --out."
+        )
+    return plan
+
+
+def _alone(out: Path) -> IO[str]:
+    try:
+        return take_lock(out / ".lock")
+    except Held as holder:
+        say("Waiting", f"for the plan, which {holder} makes")
+        return take_lock(out / ".lock", wait=True)
+
+
+def _make_plan(design: Design, dataset: Dataset, out: Path) -> Plan:
+    from trainer.data.preparation import describe_machines
+    from trainer.studies.images import load_images
+
+    if (out / CELLS).exists():
+        raise TrainerError(
+            f"{out} holds trainings of a study, but not its {PLAN}. Remove {out / CELLS}, or name "
+            "another --out."
+        )
+    prepared = load_images(dataset.path, out, design.folds, design.limit)
+    describe_machines(prepared.groups, None)
+    plan = _plan(design, dataset.listing("train"), prepared.data.fingerprint)
+    said = {"format": _FORMAT, "id": plan.id, "files": plan.files, "images": plan.images}
+    write_atomically(out / PLAN, json.dumps({**said, "study": design.to_json()}, indent=2) + "\n")
+    return plan
+
+
+def _plan(design: Design, files: str, images: str | None) -> Plan:
+    everything = json.dumps([_FORMAT, design.to_json(), files, images])
+    return Plan(hashlib.sha256(everything.encode()).hexdigest()[:16], design, files, images)
+
+
+def _difference(planned: dict[str, Any], asked: dict[str, Any]) -> str:
+    before, now = _flat(planned), _flat(asked)
+    changed = [
+        f"{key} was {before.get(key, 'absent')}, is {now.get(key, 'absent')}"
+        for key in before | now
+        if before.get(key) != now.get(key)
+    ]
+    more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+    return ("; ".join(changed[:3]) or "the order of its recipes") + more
+
+
+def _flat(said: dict[str, Any], where: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in said.items():
+        found |= _flat(value, f"{where}{key}.") if isinstance(value, dict) else {where + key: value}
+    return found
