@@ -17,6 +17,12 @@ from tests.conftest import ROOT
 from tests.service.tiny_bundle import NORMAL_LIKE
 
 
+@pytest.fixture(autouse=True)
+def without_what_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the tests are told of real X-rays, the service would not start."""
+    monkeypatch.delenv("XRAY_DATA", raising=False)
+
+
 def test_a_shard_counts_from_0() -> None:
     assert Shard.parse("3/8") == Shard(3, 8)
     for wrong in ("8/8", "3", "-1/8", "a/b", "0/0"):
