@@ -23,12 +23,10 @@ class SaveEpoch(keras.callbacks.Callback):  # type: ignore[misc]
     """
 
     def __init__(self, state: Checkpoint) -> None:
-        """Save into this file."""
         super().__init__()
         self.state = state
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Start the clock."""
         self.started = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -81,7 +79,6 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
             tqdm.write(f"training will take about {duration(seconds)}", file=sys.stderr)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Print the epoch's line."""
         if self.shown and logs:
             tqdm.write(
                 f"epoch {epoch + 1}/{self.epochs}: "
@@ -91,5 +88,4 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
             )
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Take the bar away."""
         self.bar.close()
