@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
 from PIL import Image
 
 from shared.heatmap import laid_over
@@ -44,25 +43,23 @@ def render_report(findings: Findings) -> str:
             figure_names=FIGURES,
             style_names=STATISTICS,
             bins=ECE_BINS,
-            curves=_markup(plots.learning_curves(findings.histories))
-            if findings.histories
-            else None,
-            roc=_markup(plots.roc_and_precision_recall(drawn)),
-            reliability=_markup(plots.reliability(drawn)),
+            curves=plots.learning_curves(findings.histories) if findings.histories else None,
+            roc=plots.roc_and_precision_recall(drawn),
+            reliability=plots.reliability(drawn),
             sweeps=[
                 {
                     "name": r.name,
-                    "figure": _markup(plots.threshold_sweep(r.judged)),
+                    "figure": plots.threshold_sweep(r.judged),
                     "rows": plots.sweep_rows(r.judged),
                 }
                 for r in findings.results[:2]
             ],
-            histogram=_markup(plots.probabilities(shown.judged)),
+            histogram=plots.probabilities(shown.judged),
             confusions=[
                 {
                     "name": r.name,
-                    "two": _markup(plots.confusion(r.evaluation.confusion, LABELS)),
-                    "three": _markup(plots.confusion(r.evaluation.confusion_three, THREE))
+                    "two": plots.confusion(r.evaluation.confusion, LABELS),
+                    "three": plots.confusion(r.evaluation.confusion_three, THREE)
                     if r.evaluation.confusion_three
                     else None,
                 }
@@ -152,7 +149,3 @@ def _data_uri(image: Image.Image) -> str:
     data = io.BytesIO()
     image.save(data, "JPEG", quality=82)
     return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode()
-
-
-def _markup(svg: str) -> Markup:
-    return Markup(svg)  # drawn by matplotlib, which escapes its texts

@@ -1,10 +1,11 @@
-"""The figures of the report, each as one SVG text."""
+"""The figures of the report, each as one SVG text that a template takes as it is."""
 
 import io
 import itertools
 from collections.abc import Sequence
 
 import numpy as np
+from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -19,7 +20,7 @@ COLOURS = (BLUE, ORANGE, GREEN, RED, "#CC79A7", "#56B4E9")
 Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
-def learning_curves(histories: Sequence[list[dict[str, float]]]) -> str:
+def learning_curves(histories: Sequence[list[dict[str, float]]]) -> Markup:
     """Loss and accuracy of training over the epochs, a line for each member."""
     figure, axes = _axes(2)
     for axis, name in zip(axes, ("loss", "accuracy"), strict=True):
@@ -31,7 +32,7 @@ def learning_curves(histories: Sequence[list[dict[str, float]]]) -> str:
     return _svg(figure)
 
 
-def roc_and_precision_recall(sets: dict[str, Judged]) -> str:
+def roc_and_precision_recall(sets: dict[str, Judged]) -> Markup:
     """ROC and precision-recall curves with the operating point as a dot."""
     figure, (roc, pr) = _axes(2)
     for colour, (name, judged) in zip(COLOURS, sets.items(), strict=False):
@@ -51,7 +52,7 @@ def roc_and_precision_recall(sets: dict[str, Judged]) -> str:
     return _svg(figure)
 
 
-def confusion(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> str:
+def confusion(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> Markup:
     """A confusion matrix; the shade is the share of the row."""
     counts = np.array(matrix)
     figure, (axis,) = _axes(1, width=4.2, height=3.6)
@@ -74,7 +75,7 @@ def confusion(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> str:
     return _svg(figure)
 
 
-def reliability(sets: dict[str, Judged]) -> str:
+def reliability(sets: dict[str, Judged]) -> Markup:
     """Reliability diagram (Guo et al., ICML 2017): how often a probability is right; below, how
     many images have it."""
     figure, (axis, below) = _axes(2, height=3.4)
@@ -94,7 +95,7 @@ def reliability(sets: dict[str, Judged]) -> str:
     return _svg(figure)
 
 
-def threshold_sweep(judged: Judged) -> str:
+def threshold_sweep(judged: Judged) -> Markup:
     """Sensitivity, specificity and accuracy at every threshold; the uncertain band is shaded."""
     figure, (axis,) = _axes(1, width=7.6, height=3.6)
     thresholds = np.linspace(0, 1, 401)
@@ -125,7 +126,7 @@ def sweep_rows(judged: Judged) -> list[dict[str, float]]:
     ]
 
 
-def probabilities(judged: Judged) -> str:
+def probabilities(judged: Judged) -> Markup:
     """Histogram of the probabilities of each class, counts on a log scale."""
     figure, (axis,) = _axes(1, width=7.6, height=2.8)
     edges = np.linspace(0, 1, 41)
@@ -165,7 +166,8 @@ def _axes(count: int, width: float = 9.0, height: float = 3.6) -> tuple[Figure, 
     return figure, axes
 
 
-def _svg(figure: Figure) -> str:
+def _svg(figure: Figure) -> Markup:
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None}, transparent=True)
-    return text.getvalue()[text.getvalue().index("<svg") :]
+    # Safe as it is: matplotlib escapes the texts that it draws.
+    return Markup(text.getvalue()[text.getvalue().index("<svg") :])
