@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -36,10 +37,16 @@ def tracked() -> list[Path]:
     return [ROOT / line for line in listed.stdout.splitlines() if (ROOT / line).is_file()]
 
 
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """All of a module's syntax tree; the module itself is first."""
+    return tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
 def imports(path: Path) -> set[str]:
     """Top-level names of everything that a module imports, also within functions."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             names |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -98,8 +105,9 @@ FLOORS = {
 def rooms(path: Path) -> set[str]:
     """The rooms, or modules beside them, of the same program that a module imports."""
     package = path.relative_to(ROOT).parts[0]
+    known = {path.stem for path in (ROOT / package).iterdir()}
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(path):
         if isinstance(node, ast.ImportFrom) and node.module:
             named = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
@@ -108,25 +116,27 @@ def rooms(path: Path) -> set[str]:
             continue
         parts = [name.split(".") for name in named]
         found |= {part[1] for part in parts if part[0] == package and len(part) > 1}
-    return {room for room in found if room in {path.stem for path in (ROOT / package).iterdir()}}
+    return found & known
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_arrows_between_rooms_run_down(path: Path) -> None:
+def arrows_up(path: Path) -> set[str]:
+    """The rooms that a module imports from though they are not below its own."""
     package, own = path.relative_to(ROOT).with_suffix("").parts[:2]
     if own == "__init__":
-        assert not rooms(path)
-        return
+        return rooms(path)
     floor = {room: level for level, names in enumerate(FLOORS[package]) for room in names}
-    up = {room for room in rooms(path) - {own} if floor[room] <= floor[own]}
-    assert not up
+    return {room for room in rooms(path) - {own} if floor[room] <= floor[own]}
+
+
+def test_arrows_between_rooms_run_down() -> None:
+    assert {path: up for path in SOURCES if (up := arrows_up(path))} == {}
 
 
 def modules_imported(path: Path) -> set[str]:
     """The modules of the project that a module imports, by their dotted names."""
     known = {".".join(source.relative_to(ROOT).with_suffix("").parts) for source in SOURCES}
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(path):
         if isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
         elif isinstance(node, ast.Import):
@@ -151,10 +161,9 @@ def test_rooms_stay_small(package: str) -> None:
             assert len([path for path in room.glob("*.py") if path.stem != "__init__"]) <= 12, room
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_run_one_way(path: Path) -> None:
-    package = path.relative_to(ROOT).parts[0]
-    assert not imports(path) & FORBIDDEN[package]
+def test_imports_run_one_way() -> None:
+    found = {path: imports(path) & FORBIDDEN[path.relative_to(ROOT).parts[0]] for path in SOURCES}
+    assert {path: forbidden for path, forbidden in found.items() if forbidden} == {}
 
 
 def test_tensorflow_is_imported_only_where_nothing_else_will_do() -> None:
@@ -163,10 +172,24 @@ def test_tensorflow_is_imported_only_where_nothing_else_will_do() -> None:
     assert by_name == TENSORFLOW_ONLY
 
 
-@pytest.mark.parametrize("module", ["service.__main__", "service.app", "service.offline.screen"])
-def test_what_only_archives_need_is_loaded_for_them_alone(module: str) -> None:
-    heavy = {"pyarrow", "dask", "distributed"}
-    code = f"import sys, {module}; sys.exit(bool({heavy} & set(sys.modules)))"
+FOR_ARCHIVES = {"pyarrow", "dask", "distributed"}
+FOR_TRAINING = {"tensorflow", "keras"}
+FOR_DICOM = {"pydicom", "imagecodecs"}  # loaded when such a file comes
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("service.app", FOR_ARCHIVES | FOR_TRAINING | FOR_DICOM),
+        ("service.screening.pipeline", FOR_TRAINING | FOR_DICOM),
+        ("service.__main__", FOR_ARCHIVES),
+        ("service.offline.screen", FOR_ARCHIVES),
+        ("shared.bundle.store", FOR_TRAINING),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_only_some_need_is_loaded_for_them_alone(module: str, heavy: set[str]) -> None:
+    code = f"import sys, {module}; sys.exit(' '.join({heavy} & set(sys.modules)) or None)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
@@ -176,20 +199,6 @@ def test_a_scheduler_loads_next_to_nothing() -> None:
         "import sys, service.offline.archive.task; sys.exit(bool({'numpy', 'onnxruntime', 'PIL'} "
         "& set(sys.modules)))"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
-
-
-@pytest.mark.parametrize(
-    "module", ["service.app", "service.screening.pipeline", "shared.bundle.store"]
-)
-def test_serving_loads_no_tensorflow(module: str) -> None:
-    code = f"import sys, {module}; sys.exit(bool({{'tensorflow', 'keras'}} & set(sys.modules)))"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
-
-
-@pytest.mark.parametrize("module", ["service.app", "service.screening.pipeline"])
-def test_serving_loads_nothing_for_dicom_until_such_a_file_comes(module: str) -> None:
-    code = f"import sys, {module}; sys.exit(bool({{'pydicom', 'imagecodecs'}} & set(sys.modules)))"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
