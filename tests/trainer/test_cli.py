@@ -348,18 +348,18 @@ def test_what_publishing_will_lack_is_said_before_training(
     assert missing_packages() == ["tf2onnx"]
 
 
-@pytest.mark.parametrize("name", ["", "fit", "evaluate", "recalibrate", "export", "download"])
-def test_help_needs_no_deep_learning_library(name: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "trainer", *name.split(), "--help"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
+def test_help_needs_no_deep_learning_library() -> None:
+    code = (
+        "import contextlib, sys; from trainer.__main__ import main\n"
+        "for name in ('', 'fit', 'evaluate', 'recalibrate', 'export', 'download'):\n"
+        "    with contextlib.suppress(SystemExit): main([*name.split(), '--help'])\n"
+        "heavy = {'tensorflow', 'keras', 'sklearn', 'cv2', 'matplotlib'}\n"
+        "sys.exit(' '.join(heavy & set(sys.modules)) or None)"
     )
-    assert "usage: python -m trainer" in done.stdout
-    for library in ("tensorflow", "keras", "sklearn", "cv2", "matplotlib"):
-        assert not re.search(rf"\| +{library}$", done.stderr, re.MULTILINE), library
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.count("usage: ") == 6
 
 
 def test_every_option_has_help_with_its_default() -> None:
