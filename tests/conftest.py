@@ -13,21 +13,20 @@ ROOT = Path(__file__).resolve().parent.parent
 
 QUICK_TRAINING = [
     *("--epochs=1", "--no-test", "--limit=24", "--folds=2"),
-    *("--sizes=64", "--fold-sizes=64"),
+    *("--sizes=64", "--fold-sizes=64", "--stem=8", "--widths=8-8-8-8", "--depth=1"),
     *("--refusal-images=8", "--resamples=20", "--samples=1"),
 ]
 """Options of `python -m trainer fit` for phantoms: the whole path, in seconds."""
 
 
-LONGEST_FIRST = (
-    "tests/trainer/",
-    "tests/e2e/page/",
-    "tests/e2e/",
-    "tests/deploy/",
-    "tests/gateway/",
-)
-TOGETHER = LONGEST_FIRST[:2]
-"""Folders that one worker runs whole: TensorFlow, a training and Chromium are had once."""
+TOGETHER = {
+    "tests/trainer/commands/test_fit.py": "tiny_run",
+    "tests/trainer/test_cli.py": "tiny_run",
+    "tests/e2e/page/": "page",
+}
+"""Files that share what is dear, a training or a browser: one worker runs them all."""
+
+LONGEST_FIRST = (*TOGETHER, "tests/trainer/", "tests/e2e/", "tests/deploy/", "tests/test_readme.py")
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
@@ -40,8 +39,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=turn)
     for item in items:
         file = item.nodeid.partition("::")[0]
-        folder = next(filter(file.startswith, TOGETHER), file)
-        item.add_marker(pytest.mark.xdist_group(folder.strip("/").removeprefix("tests/")))
+        alone = file.removeprefix("tests/").removesuffix(".py")
+        group = next((name for path, name in TOGETHER.items() if file.startswith(path)), alone)
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
