@@ -99,12 +99,18 @@ def test_the_dashboard_is_whole() -> None:
     assert used == variables
 
 
-def test_rules_and_dashboard_ask_for_what_there_is(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def metrics(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What a service tells that was just started."""
+    models = tmp_path_factory.mktemp("models")
+    publish_tiny(models)
+    with launched(models) as service:
+        return httpx.get(f"{service.url}metrics").text
+
+
+def test_rules_and_dashboard_ask_for_what_there_is(metrics: str) -> None:
     """Their names are the service's metrics, or what the rules record."""
-    publish_tiny(tmp_path)
-    with launched(tmp_path) as service:
-        told = httpx.get(f"{service.url}metrics").text
-    known = set(re.findall(r"^# TYPE (\w+)", told, re.M)) | {"xray_model_share"}
+    known = set(re.findall(r"^# TYPE (\w+)", metrics, re.M)) | {"xray_model_share"}
     known |= {f"{name}_bucket" for name in known}
     known |= {rule["record"] for group in RULES for rule in group["rules"] if "record" in rule}
     asked = " ".join([*queries(), *(rule["expr"] for group in RULES for rule in group["rules"])])
@@ -192,14 +198,11 @@ def test_prometheus_understands_what_the_dashboard_asks(prometheus: httpx.Client
     assert ask(prometheus, queries()[0])[0]["value"][1] == "1"
 
 
-def test_prometheus_finds_no_metric_that_breaks_its_rules(tmp_path: Path) -> None:
+def test_prometheus_finds_no_metric_that_breaks_its_rules(metrics: str) -> None:
     """Names, units and help texts, as Prometheus' makers advise."""
-    publish_tiny(tmp_path)
-    with launched(tmp_path) as service:
-        told = httpx.get(f"{service.url}metrics").text
     done = subprocess.run(
         [program("promtool"), "check", "metrics"],
-        input=told,
+        input=metrics,
         capture_output=True,
         text=True,
         check=False,
