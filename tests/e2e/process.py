@@ -18,7 +18,7 @@ import pytest
 
 from service.settings import PREFIX
 
-PATIENCE = 60
+PATIENCE = 120
 """Seconds to wait for what takes one or two: the machine may be busy."""
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -94,7 +94,7 @@ def run(variables: dict[str, str], *arguments: str) -> subprocess.CompletedProce
         env=variables,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
 

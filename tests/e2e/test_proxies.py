@@ -71,7 +71,7 @@ class Proxy:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=300,
         )
         status, _, kind = done.stdout.partition(" ")
         return done.returncode, int(status), kind, out.read_bytes() if out.exists() else b""

@@ -30,6 +30,6 @@ def test_running_the_network_leaves_nothing_in_the_users_folder(
         # Nothing else: it reports nothing under continuous integration, which it knows by these.
         env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)},
         check=True,
-        timeout=120,
+        timeout=300,
     )
     assert list(tmp_path.rglob("*")) == []

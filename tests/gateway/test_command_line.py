@@ -70,7 +70,7 @@ def run(**settings: str) -> subprocess.CompletedProcess[str]:
         env=kept | variables,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
 

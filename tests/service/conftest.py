@@ -85,7 +85,7 @@ def client(tiny_models: Path) -> Iterator[httpx.Client]:
         yield client
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 30) -> None:
+def wait_until(true: Callable[[], bool], seconds: float = 90) -> None:
     """Waits for something to become true; fails when it does not."""
     end = time.monotonic() + seconds
     while not true():

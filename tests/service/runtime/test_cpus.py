@@ -33,11 +33,11 @@ def cores_of_workers(count: int) -> list[set[int]]:
     together = threading.Barrier(count)
 
     def work() -> set[int]:
-        together.wait(timeout=10)  # so that each is on a thread of its own
+        together.wait(timeout=60)  # so that each is on a thread of its own
         return os.sched_getaffinity(0)
 
     async def run() -> list[set[int]]:
-        return await asyncio.gather(*(capacity.run(work, seconds=10) for _ in range(count)))
+        return await asyncio.gather(*(capacity.run(work, seconds=60) for _ in range(count)))
 
     try:
         return asyncio.run(run())

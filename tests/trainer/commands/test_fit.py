@@ -212,7 +212,7 @@ def test_stopped_twice_and_resumed_equals_unbroken(tiny_run: TinyRun, tmp_path: 
     with start(*asked(tiny_run.data)) as first:
         wait_for_epoch(first)
         first.send_signal(signal.SIGINT)
-        _, errors = first.communicate(timeout=120)
+        _, errors = first.communicate(timeout=600)
     assert first.returncode == 130, errors
     [run] = runs.iterdir()
     assert f"--models {models} --resume {run.name}" in errors
