@@ -25,7 +25,14 @@ USER = ("orthanc", "orthanc")
 PATIENCE = 120
 """Seconds to wait for what takes a few: the machine may be busy."""
 
-NEEDED = {"Orthanc": "orthanc", "storescu": "dcmtk", "dsrdump": "dcmtk", "dciodvfy": "dicom3tools"}
+NEEDED = {
+    "Orthanc": "orthanc",
+    "/usr/share/orthanc/plugins/libOrthancPython.so": "orthanc-python",
+    "/usr/share/orthanc/plugins/libOrthancWebViewer.so": "orthanc-webviewer",
+    "storescu": "dcmtk",
+    "dsrdump": "dcmtk",
+    "dciodvfy": "dicom3tools",
+}
 
 
 def dcmtk(name: str) -> str:
@@ -37,7 +44,13 @@ def dcmtk(name: str) -> str:
 
 def require_peers() -> None:
     """Skips where a program is missing, unless CI is set: there it fails."""
-    missing = sorted({package for name, package in NEEDED.items() if not shutil.which(name)})
+    missing = sorted(
+        {
+            package
+            for name, package in NEEDED.items()
+            if not (shutil.which(name) or Path(name).exists())
+        }
+    )
     if missing:
         reason = f"apt-get install {' '.join(missing)}"
         if os.environ.get("CI"):
@@ -217,6 +230,11 @@ class Hospital:
         answer = self._http.get(url)
         path.write_bytes(answer.content)
         return path
+
+    def jobs(self, state: str) -> list[str]:
+        """The archive's jobs that are in a state, such as "Failure"."""
+        found = self._http.get(f"{self.archive_url}/jobs", params={"expand": ""})
+        return [job["ID"] for job in found.json() if job["State"] == state]
 
     def series_of(self, identifier: str) -> str:
         """The archive's name for an object's series."""

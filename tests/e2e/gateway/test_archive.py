@@ -6,8 +6,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.gateway.programs import USER, Hospital, dcmtk
+from tests.e2e.gateway.programs import PATIENCE, USER, Hospital, dcmtk
 from tests.gateway.radiographs import radiograph, write
+from tests.service.conftest import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -45,6 +46,30 @@ def test_an_x_ray_in_the_archive_gets_a_report_and_a_picture(
     assert httpx.get(preview, auth=USER, timeout=60).headers["content-type"] == "image/png"
     place.wait_until_delivered()
     assert not list(place.spool.rglob("*.dcm"))
+
+
+def test_images_stored_while_the_gateway_was_away_reach_it_later(
+    place: Hospital, tmp_path: Path
+) -> None:
+    """More than the finished jobs that Orthanc remembers by default, and over a restart of it."""
+    already = len(place.objects("SR"))
+    place.gateway.kill()
+    images = [write(radiograph(seed=number), tmp_path / f"{number}.dcm") for number in range(12)]
+    assert place.send(*images, to_archive=True)
+    failed: set[str] = set()
+
+    def all_failed() -> bool:
+        failed.update(place.jobs("Failure"))
+        return len(failed) == len(images)
+
+    wait_until(all_failed, PATIENCE)
+    assert place.archive.stop() == 0
+    place.archive.start()
+    place.archive.wait_until_ready()
+    place.gateway.start()
+    place.gateway.wait_until_ready()
+    place.wait_for("SR", already + len(images))
+    assert len(place.objects("SR")) == already + len(images)
 
 
 def test_it_stops_in_good_order(place: Hospital) -> None:
