@@ -144,6 +144,21 @@ def compile_learner(learner: keras.Model, recipe: Recipe, steps: int) -> None:
         metrics=[[_accuracy], []],
     )
     optimizer.build(learner.trainable_variables)
+    count_from_now(learner)
+
+
+def count_from_now(model: keras.Model) -> None:
+    """Make the variables that a compiled model's losses and metrics count in.
+
+    On TensorFlow, Keras makes them within the first step, which is then traced twice: some seconds.
+
+    Args:
+        model: Compiled; each of its outputs is (N, 1).
+    """
+    answers = [np.zeros((1, 1), np.float32) for _ in model.outputs]
+    model.compute_loss(y=answers, y_pred=answers)
+    model.compute_metrics(None, answers, answers)
+    model.reset_metrics()
 
 
 def _accuracy(target: Any, predicted: Any) -> Any:

@@ -132,3 +132,18 @@ def test_compiling_asks_for_no_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     learner = training_view(build_network(recipe))
     compile_learner(learner, recipe, steps=4)
     assert learner.compiled
+
+
+def test_the_step_is_traced_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    traced, step = [], keras.Model.train_step
+
+    def train_step(model: keras.Model, data: object) -> object:
+        traced.append(data)
+        return step(model, data)
+
+    monkeypatch.setattr(keras.Model, "train_step", train_step)
+    source = keras.Input((2,))
+    learner = keras.Model(source, [keras.layers.Dense(1, "sigmoid")(source) for _ in range(2)])
+    compile_learner(learner, QUICK, steps=2)
+    learner.fit(np.ones((4, 2)), [np.ones((4, 1))] * 2, epochs=2, verbose=0)
+    assert len(traced) == 1
