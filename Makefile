@@ -43,7 +43,7 @@ test: $(VENV)/.dev ## Run every check and test (TESTS=tests/shared for a part)
 
 # With the checks, of which mypy has work for one core.
 tested: $(VENV)/.dev
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadgroup --no-loadscope-reorder $(TESTS) \
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(TESTS) \
 	  $(if $(filter tests,$(TESTS)),--cov --cov-report=term:skip-covered --cov-fail-under=$(COVERED))
 
 test-floors: ## Run the fast tests on the lowest versions that pyproject.toml allows (FLOORS=folder)

@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from shared.imaging.hardening import harden
 
@@ -29,19 +31,27 @@ TOGETHER = {
 LONGEST_FIRST = (*TOGETHER, "tests/trainer/", "tests/e2e/", "tests/deploy/", "tests/test_readme.py")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Gives a worker whole files, so that what a file shares is made once, the longest first."""
+    """Begins with what takes longest, or one worker would end long after the others."""
 
     def turn(item: pytest.Item) -> int:
         return [*map(item.nodeid.startswith, LONGEST_FIRST), True].index(True)
 
     items.sort(key=turn)
-    for item in items:
-        file = item.nodeid.partition("::")[0]
-        alone = file.removeprefix("tests/").removesuffix(".py")
-        group = next((name for path, name in TOGETHER.items() if file.startswith(path)), alone)
-        item.add_marker(pytest.mark.xdist_group(group))
+
+
+class WholeFiles(LoadFileScheduling):  # type: ignore[misc]
+    """Gives a worker whole files, so that what a file shares is made once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        """What is given as one; the groups of pytest-xdist 3.8 are none under pytest 9.2."""
+        file = str(super()._split_scope(nodeid))
+        return next((name for path, name in TOGETHER.items() if file.startswith(path)), file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> WholeFiles:
+    return WholeFiles(config, log)
 
 
 @pytest.fixture(scope="session")
