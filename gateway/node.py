@@ -17,9 +17,13 @@ from gateway.spool.store import Spool
 from gateway.stages import Delivery, Screening, Step
 from gateway.telemetry.health import health_server
 from gateway.telemetry.metrics import Metrics
+from shared.malloc import share_arenas
 
 _GRACE_SECONDS: Final = 8.0
 """After SIGTERM, what is under way may take this long."""
+
+_ARENAS: Final = 2
+"""Heaps that all threads share: with one each, they keep 25 MB more of what they have freed."""
 
 _log = logging.getLogger(__name__)
 
@@ -134,6 +138,7 @@ def run_gateway(settings: Settings) -> None:
         OSError: An address cannot be listened on, or the spool's folder not be written.
         SpoolInUse: Another gateway works on the spool.
     """
+    share_arenas(_ARENAS)
     # What an image says is passed on as it is, whether it keeps to the standard or not.
     config.settings.reading_validation_mode = config.IGNORE
     config.settings.writing_validation_mode = config.IGNORE

@@ -15,8 +15,8 @@ from typing import Final
 
 from service.inference.loaded_model import ServedModel, load_bundle
 from service.inference.models_folder import Asked, asked_for
-from service.runtime.malloc import return_free_memory
 from shared.bundle.store import MANIFEST_NAME, BundleInvalid
+from shared.malloc import return_free_memory
 
 log = logging.getLogger(__name__)
 

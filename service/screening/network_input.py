@@ -12,11 +12,11 @@ from PIL import Image
 
 from service.problems import IMAGE_TOO_COSTLY, Problem, overloaded
 from service.runtime.byte_budget import ByteBudget
-from service.runtime.malloc import return_free_memory
 from service.screening.heatmap_image import draw_background, overlay_size
 from shared.imaging.decode import open_image
 from shared.imaging.dicom.headers import Flag
 from shared.imaging.opened_image import OpenedImage
+from shared.malloc import return_free_memory
 from shared.preprocessing import preprocess
 
 _SHORTEST_SIDE: Final = 448

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.runtime import malloc
+from shared import malloc
 
 MIB = 2**20
 
