@@ -32,6 +32,8 @@ def load_keras() -> None:
             import tensorflow  # noqa: F401 - where it is there, Keras on other backends loads it too
     # Keras finds .h5 old-fashioned; this project publishes it on purpose.
     logging.getLogger("absl").setLevel(logging.ERROR)
+    # TensorFlow takes networks that are trained one after the other for one that is traced anew.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message=".*HDF5 file.*")
     warnings.filterwarnings("ignore", message="The structure of `inputs` doesn't match")
 

@@ -78,7 +78,7 @@ def test_cells_are_trained_one_by_one_and_nothing_that_is_served_changes(
             assert answers["paths"].shape == (result["images"],)
         assert not (folder / "member-1" / "checkpoint.npz").exists()
         patients += result["patients"]
-    rows = list(csv.DictReader((out / "table.csv").open()))
+    rows = list(csv.DictReader((out / "table.csv").read_text().splitlines()))
     assert {(row["fold"], row["recipe"]) for row in rows} == {
         (fold, "plain") for fold in ("1", "2", "all")
     }
@@ -153,5 +153,5 @@ def test_the_study_of_the_documentation_runs(phantoms: Path, tmp_path: Path) -> 
     (tmp_path / "study.toml").write_text(block)
     done = trainer("study", tmp_path / "study.toml", "--data", phantoms, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
-    rows = list(csv.DictReader((tmp_path / "out" / "table.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "out" / "table.csv").read_text().splitlines()))
     assert {row["recipe"] for row in rows} == set(design.recipes)
