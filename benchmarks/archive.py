@@ -31,7 +31,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from service.inference.loaded_model import load_bundle
 from service.runtime.byte_budget import ByteBudget
-from shared.malloc import keep_small_blocks
+from shared.runtime.malloc import keep_small_blocks
 from service.screening.network_input import DecodingMemory
 from service.screening.pipeline import screen
 cores = int(sys.argv[3])

@@ -6,7 +6,7 @@ import sys
 from datetime import datetime
 
 from gateway.settings import PREFIX, Settings, read_settings
-from shared.environment_settings import SettingsInvalid
+from shared.runtime.environment_settings import SettingsInvalid
 
 EXIT_INVALID = 2
 

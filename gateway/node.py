@@ -17,7 +17,7 @@ from gateway.spool.store import Spool
 from gateway.stages import Delivery, Screening, Step
 from gateway.telemetry.health import health_server
 from gateway.telemetry.metrics import Metrics
-from shared.malloc import share_arenas
+from shared.runtime.malloc import share_arenas
 
 _GRACE_SECONDS: Final = 8.0
 """After SIGTERM, what is under way may take this long."""

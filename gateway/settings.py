@@ -18,7 +18,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gateway.peers import Archive, Caller, valid_title
-from shared.environment_settings import read_environment
+from shared.runtime.environment_settings import read_environment
 
 PREFIX = "GATEWAY_"
 MIB = 1024 * 1024

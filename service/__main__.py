@@ -5,7 +5,7 @@ import sys
 
 from service.offline import command
 from service.settings import PREFIX, Settings, read_settings
-from shared.environment_settings import SettingsInvalid
+from shared.runtime.environment_settings import SettingsInvalid
 
 EXIT_INVALID = 2
 

@@ -8,7 +8,7 @@ from typing import Final, Self
 
 from service.problems import KEY_REQUIRED, Problem
 from service.settings import Settings
-from shared.environment_settings import SettingsInvalid
+from shared.runtime.environment_settings import SettingsInvalid
 
 HEADER: Final = "X-API-Key"
 _HASHED: Final = "sha256:"

@@ -14,7 +14,7 @@ from service.runtime.upload_memory import UploadMemory
 from service.runtime.worker_pool import Capacity
 from service.settings import MIB, Settings
 from service.telemetry.metrics import Metrics
-from shared.malloc import keep_small_blocks
+from shared.runtime.malloc import keep_small_blocks
 
 UPLOADS_BESIDE: Final = 4 * MIB
 """Memory for other uploads beside one of the largest, which is the least that there must be."""

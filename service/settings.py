@@ -13,7 +13,7 @@ from pydantic import AliasChoices, ByteSize, Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.runtime.cpus import usable_cores
-from shared.environment_settings import read_environment
+from shared.runtime.environment_settings import read_environment
 
 PREFIX = "XRAY_"
 ROOT = Path(__file__).resolve().parent.parent

@@ -97,7 +97,7 @@ FLOORS = {
         ("interpretation", "imaging"),
         ("bundle", "heatmap", "network"),
         ("labels", "preprocessing"),
-        ("environment_settings", "log_lines", "malloc"),
+        ("runtime",),
     ),
 }
 

@@ -12,7 +12,7 @@ import warnings
 from types import TracebackType
 from typing import Final, TextIO
 
-from shared.log_lines import write_log_to
+from shared.runtime.log_lines import write_log_to
 
 _SILENT: Final = ("pynetdicom", "pydicom", "highdicom", "httpx", "httpcore", "PIL")
 

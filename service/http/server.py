@@ -16,7 +16,7 @@ from service.dependencies import Resources
 from service.http.middleware import HEADERS_LIMIT
 from service.http.protocol import DeadlineProtocol
 from service.settings import Settings
-from shared.environment_settings import SettingsInvalid
+from shared.runtime.environment_settings import SettingsInvalid
 
 KEEP_ALIVE_SECONDS: Final = 75
 """An idle connection is kept this long: longer than proxies keep theirs, which is a minute."""

@@ -16,7 +16,7 @@ from typing import Final
 from service.inference.loaded_model import ServedModel, load_bundle
 from service.inference.models_folder import Asked, asked_for
 from shared.bundle.store import MANIFEST_NAME, BundleInvalid
-from shared.malloc import return_free_memory
+from shared.runtime.malloc import return_free_memory
 
 log = logging.getLogger(__name__)
 

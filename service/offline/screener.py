@@ -15,7 +15,7 @@ from service.offline.row import Row
 from service.runtime.byte_budget import ByteBudget
 from service.settings import Settings
 from shared.imaging.hardening import harden
-from shared.malloc import keep_small_blocks, share_arenas
+from shared.runtime.malloc import keep_small_blocks, share_arenas
 
 _AHEAD: Final = 4
 """Files that are read or wait, for each core: storage that is far away takes its time."""

@@ -16,8 +16,8 @@ from service.screening.heatmap_image import draw_background, overlay_size
 from shared.imaging.decode import open_image
 from shared.imaging.dicom.headers import Flag
 from shared.imaging.opened_image import OpenedImage
-from shared.malloc import return_free_memory
 from shared.preprocessing import preprocess
+from shared.runtime.malloc import return_free_memory
 
 _SHORTEST_SIDE: Final = 448
 _LARGE: Final = 32 * 1024 * 1024

@@ -3,7 +3,7 @@
 import logging
 from typing import Final, TextIO
 
-from shared.log_lines import write_log_to
+from shared.runtime.log_lines import write_log_to
 
 _SAID_ELSEWHERE: Final = (
     "Invalid HTTP request received.",

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.peers import Archive
 from gateway.settings import PREFIX, Settings, read_settings
-from shared.environment_settings import SettingsInvalid
+from shared.runtime.environment_settings import SettingsInvalid
 from tests.conftest import ROOT
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from service.auth import Keys
 from service.settings import Settings
-from shared.environment_settings import SettingsInvalid
+from shared.runtime.environment_settings import SettingsInvalid
 from tests.service.api.test_refusals import expect
 from tests.service.conftest import Start
 from tests.service.tiny_bundle import NORMAL_LIKE

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from service.settings import Settings, read_settings
-from shared.environment_settings import SettingsInvalid
+from shared.runtime.environment_settings import SettingsInvalid
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from service.offline.archive.storage import open_folder
 from service.offline.archive.worker import Outcome, Worker
 from service.offline.screener import Screener
 from service.settings import read_settings
-from shared.environment_settings import SettingsInvalid
+from shared.runtime.environment_settings import SettingsInvalid
 
 _making_worker = Lock()
 

@@ -6,7 +6,7 @@ import pytest
 from pydantic import AliasChoices, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from shared.environment_settings import SettingsInvalid, read_environment
+from shared.runtime.environment_settings import SettingsInvalid, read_environment
 
 
 class Lamp(BaseSettings):

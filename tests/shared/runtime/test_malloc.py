@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared import malloc
+from shared.runtime import malloc
 
 MIB = 2**20
 

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from shared.log_lines import write_log_to
+from shared.runtime.log_lines import write_log_to
 
 
 @pytest.fixture(autouse=True)
