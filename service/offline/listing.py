@@ -17,7 +17,7 @@ def exists(path: Path) -> bool:
         return False
 
 
-def files_of(paths: Iterable[Path], out: Path) -> Iterator[Path]:
+def files_of(paths: Iterable[Path], out: Path) -> Iterator[str]:
     """Every regular file in the paths but hidden ones, and but the results.
 
     Args:
@@ -27,27 +27,29 @@ def files_of(paths: Iterable[Path], out: Path) -> Iterator[Path]:
     """
     own = out.resolve()
     for path in paths:
-        for file in _below(path, own) if path.is_dir() else [path]:
-            if file.name != own.name or file.resolve() != own:
+        for file in _below(str(path), own) if path.is_dir() else [str(path)]:
+            if not file.endswith(own.name) or Path(file).resolve() != own:
                 yield file
 
 
-def _below(folder: Path, own: Path) -> Iterator[Path]:
+def _below(folder: str, own: Path) -> Iterator[str]:
+    """The files below a folder; as texts, which take a third of the time of paths."""
     try:
         with os.scandir(folder) as listing:
             entries = sorted(listing, key=lambda entry: entry.name)
     except OSError:
         yield folder
         return
+    prefix = "" if folder == os.curdir else folder.rstrip(os.sep) + os.sep
     for entry in entries:
         if entry.name.startswith(".") or entry.name in SKIPPED_FOLDERS:
             continue
         if entry.is_dir(follow_symlinks=False):  # a link could lead back here
-            inner = folder / entry.name
-            if entry.name != own.name or inner.resolve() != own:
+            inner = prefix + entry.name
+            if entry.name != own.name or Path(inner).resolve() != own:
                 yield from _below(inner, own)
         elif _is_file(entry):
-            yield folder / entry.name
+            yield prefix + entry.name
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:

@@ -63,7 +63,7 @@ def _screen_all(paths: list[Path], total: int, results: Results, screener: Scree
 
         def claimed() -> Iterator[str]:
             """The files that have no row yet."""
-            for path in map(str, files_of(paths, results.path)):
+            for path in files_of(paths, results.path):
                 if results.claim(path):
                     yield path
                 else:

@@ -30,7 +30,7 @@ def list_files(source: str, out: str) -> Iterator[str]:
         return
     Path(source).stat()
     here = Path() / ".no-results" if out.startswith(S3) else Path(out)
-    yield from map(str, files_of([Path(source)], here))
+    yield from files_of([Path(source)], here)
 
 
 def read_image(path: str, admit: Callable[[int], None]) -> bytes:

@@ -270,9 +270,9 @@ def test_a_file_that_is_named_twice_has_one_row(
 def test_a_folder_that_cannot_be_looked_into_is_a_row(
     images: Path, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def closed(look: Callable[[Path], Any]) -> Callable[[Path], Any]:
-        def denied(path: Path) -> Any:
-            if path.name == "deep":
+    def closed(look: Callable[[Any], Any]) -> Callable[[str | Path], Any]:
+        def denied(path: str | Path) -> Any:
+            if Path(path).name == "deep":
                 raise PermissionError(13, "Permission denied")
             return look(path)
 
