@@ -48,7 +48,7 @@ tested: $(VENV)/.dev
 
 test-floors: ## Run the fast tests on the lowest versions that pyproject.toml allows (FLOORS=folder)
 	test -x $(FLOORS)/bin/python || $(PYTHON) -m venv $(FLOORS)
-	sed -nE 's/^ *"([A-Za-z0-9_-]+)>=([0-9.]+).*/\1==\2/p' pyproject.toml | sort -u > $(FLOORS)/floors.txt
+	sed -nE 's/^ *"([A-Za-z0-9_-]+)(\[.*\])?>=([0-9.]+).*/\1==\3/p' pyproject.toml | sort -u > $(FLOORS)/floors.txt
 	$(FLOORS)/bin/python -m pip --disable-pip-version-check --no-input install --quiet \
 	  -c $(FLOORS)/floors.txt -e '.[dev]'
 	$(FLOORS)/bin/python -m pytest --ignore=tests/e2e -m 'not slow and not browser and not container' \
