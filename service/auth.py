@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Self
 
-from service.problems import KEY_REQUIRED, Problem
+from service.problems import Problem
 from service.settings import Settings
 from shared.runtime.environment_settings import SettingsInvalid
 
@@ -60,7 +60,7 @@ class Keys:
                 "none came with the request" if not offered else "the one received is not known"
             )
             raise Problem(
-                KEY_REQUIRED,
+                "key-required",
                 f"This service asks for an API key in the header {HEADER}; {received}. Ask "
                 "whoever runs the service for a key.",
                 {"WWW-Authenticate": f'ApiKey header="{HEADER}"'},

@@ -8,7 +8,7 @@ from starlette.requests import HTTPConnection
 from service.auth import Keys
 from service.inference.loaded_model import ServedModel
 from service.inference.model_watcher import Engine
-from service.problems import NOT_READY, Problem
+from service.problems import Problem
 from service.runtime.byte_budget import ByteBudget
 from service.runtime.upload_memory import UploadMemory
 from service.runtime.worker_pool import Capacity
@@ -67,7 +67,7 @@ class Resources:
         model = self.engine.model
         if model is None:
             why = self.engine.complaint or "it is being loaded"
-            raise Problem(NOT_READY, f"No model is loaded: {why}.", {"Retry-After": "2"})
+            raise Problem("not-ready", f"No model is loaded: {why}.", {"Retry-After": "2"})
         return model
 
 

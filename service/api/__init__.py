@@ -7,7 +7,6 @@ from fastapi import APIRouter, Depends
 from service.api import docs, explain, health, metrics, model, page, predict
 from service.api.access import require_key
 from service.api.openapi import problem_answers
-from service.problems import KEY_REQUIRED
 
 
 def routers(keys: bool) -> list[dict[str, Any]]:
@@ -21,7 +20,7 @@ def routers(keys: bool) -> list[dict[str, Any]]:
     if keys:
         closed = {
             "dependencies": [Depends(require_key)],
-            "responses": problem_answers(KEY_REQUIRED),
+            "responses": problem_answers("key-required"),
         }
     guarded = [predict.router, explain.router, metrics.router]
     open_to_all: list[APIRouter] = [health.router, model.router, docs.router, page.router]

@@ -7,7 +7,7 @@ from typing import Final
 from fastapi import APIRouter, Response
 from starlette.responses import FileResponse, HTMLResponse
 
-from service.problems import NOT_FOUND, Problem
+from service.problems import Problem
 
 router = APIRouter(include_in_schema=False)
 
@@ -50,7 +50,7 @@ async def docs_file(name: str) -> Response:
     if name == "start.js":
         return Response(_START, media_type="text/javascript")
     if name not in _TYPES:
-        raise Problem(NOT_FOUND, "The documentation has no such file. It begins at /docs.")
+        raise Problem("not-found", "The documentation has no such file. It begins at /docs.")
     return FileResponse(
         _FILES / name, media_type=_TYPES[name], headers={"Cache-Control": "public, max-age=86400"}
     )

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from service.api.image_upload import screen_upload
 from service.api.openapi import IMAGE_PROBLEMS, image_body, problem_answers
-from service.problems import NO_HEATMAP, Problem
+from service.problems import Problem
 from service.screening.heatmap_image import Drawing
 
 router = APIRouter(tags=["screening"])
@@ -20,7 +20,7 @@ _PNG: dict[int | str, dict[str, Any]] = {
     "/explain",
     summary="Draw the heatmap over one image",
     response_class=Response,
-    responses=_PNG | problem_answers(*IMAGE_PROBLEMS, NO_HEATMAP),
+    responses=_PNG | problem_answers(*IMAGE_PROBLEMS, "no-heatmap"),
     openapi_extra=image_body(),
 )
 async def explain(request: Request) -> Response:
@@ -31,5 +31,5 @@ async def explain(request: Request) -> Response:
     """
     screening = await screen_upload(request, drawing=Drawing.OVERLAY)
     if screening.overlay is None:
-        raise Problem(NO_HEATMAP, "The model that is served gives no heatmap.")
+        raise Problem("no-heatmap", "The model that is served gives no heatmap.")
     return Response(screening.overlay.data, media_type="image/png")

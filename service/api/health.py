@@ -5,7 +5,7 @@ from pydantic import BaseModel, Field
 
 from service.api.openapi import problem_answers
 from service.dependencies import resources
-from service.problems import NOT_READY, WORKERS_HUNG, Problem
+from service.problems import Problem
 
 router = APIRouter(tags=["health"])
 
@@ -30,19 +30,21 @@ class Ready(BaseModel):
     )
 
 
-@router.get("/livez", summary="Is the process alive?", responses=problem_answers(WORKERS_HUNG))
+@router.get("/livez", summary="Is the process alive?", responses=problem_answers("workers-hung"))
 async def livez(request: Request) -> Alive:
     """Answers 200 as long as the process can do its work; 503 where only a restart helps."""
     resources(request).capacity.check()
     return Alive()
 
 
-@router.get("/readyz", summary="Can it answer?", responses=problem_answers(NOT_READY, WORKERS_HUNG))
+@router.get(
+    "/readyz", summary="Can it answer?", responses=problem_answers("not-ready", "workers-hung")
+)
 async def readyz(request: Request) -> Ready:
     """Answers 200 while a model is served; 503 before one is loaded, and while stopping."""
     shared = resources(request)
     if shared.draining:
         detail = "The service is stopping. Send requests to another instance."
-        raise Problem(NOT_READY, detail, {"Retry-After": "1"})
+        raise Problem("not-ready", detail, {"Retry-After": "1"})
     shared.capacity.check()
     return Ready(model=shared.model().manifest.version, complaint=shared.engine.complaint)

@@ -10,17 +10,7 @@ from service.auth import HEADER
 from service.dependencies import Resources, resources
 from service.http.multipart import boundary_of, read_form
 from service.http.upload import Upload
-from service.problems import (
-    CORRUPT,
-    ENCODED_UPLOAD,
-    NO_FILE,
-    SEVERAL_FILES,
-    TRUNCATED,
-    UNKNOWN_FIELD,
-    UNSUPPORTED_FORMAT,
-    UPLOAD_TOO_LARGE,
-    Problem,
-)
+from service.problems import Problem
 from service.screening.heatmap_image import Drawing
 from service.screening.network_input import DecodingMemory
 from service.screening.pipeline import Screening, screen
@@ -32,7 +22,7 @@ KEY_FIELD: Final = "key"
 
 _ADVICE: Final = "With curl, send the file with: curl -F file=@image.jpeg URL"
 _OF_CURL_DATA: Final = "application/x-www-form-urlencoded"  # what `curl -d` says that it sends
-_DAMAGED: Final = (UNSUPPORTED_FORMAT, TRUNCATED, CORRUPT)
+_DAMAGED: Final = ("unsupported-format", "truncated-image", "corrupt-image")
 """What becomes of an image whose line ends were changed."""
 
 
@@ -87,7 +77,7 @@ def _check_coding(request: Request) -> None:
     coding = request.headers.get("content-encoding", "").strip()
     if coding.lower() not in ("", "identity"):
         raise Problem(
-            ENCODED_UPLOAD,
+            "encoded-upload",
             f"The upload comes with Content-Encoding: {coding[:40]}; accepted is none. Send the "
             "image as it is, and switch off the compression of requests in your client.",
             {"Accept-Encoding": "identity"},
@@ -129,16 +119,18 @@ async def _screen_raw(
 ) -> Screening:
     """Screens a body that is the image itself, whatever its Content-Type says."""
     if not body:
-        raise Problem(NO_FILE, f"The request has no body. {_ADVICE}")
+        raise Problem("no-file", f"The request has no body. {_ADVICE}")
     try:
         return await _screen(request, body, drawing, pictured)
     except Problem as problem:
         kind = request.headers.get("content-type", "")
-        damaged = problem.kind in _DAMAGED and kind.startswith(_OF_CURL_DATA)
-        if problem.kind is not UNSUPPORTED_FORMAT and not damaged:
+        damaged = problem.kind.slug in _DAMAGED and kind.startswith(_OF_CURL_DATA)
+        if problem.kind.slug != "unsupported-format" and not damaged:
             raise
         why = "`curl -d` and `--data` change line ends and so damage images. " if damaged else ""
-        raise Problem(problem.kind, f"{problem.detail} {why}{_ADVICE}", problem.headers) from None
+        raise Problem(
+            problem.kind.slug, f"{problem.detail} {why}{_ADVICE}", problem.headers
+        ) from None
 
 
 def _from_form(body: bytes, boundary: bytes, shared: Resources, key_field: bool) -> bytes:
@@ -151,23 +143,23 @@ def _from_form(body: bytes, boundary: bytes, shared: Resources, key_field: bool)
     for part in parts:
         if part.name != FIELD:
             raise Problem(
-                UNKNOWN_FIELD,
+                "unknown-field",
                 f"The form has a field {part.name[:40]!r}; accepted is one field, `{FIELD}`. "
                 f"{_ADVICE}",
             )
     files = [part for part in parts if part.content or part.has_name or not part.is_file]
     if not files:
-        raise Problem(NO_FILE, f"The form has no file in its field `{FIELD}`. {_ADVICE}")
+        raise Problem("no-file", f"The form has no file in its field `{FIELD}`. {_ADVICE}")
     if len(files) > 1:
         raise Problem(
-            SEVERAL_FILES,
+            "several-files",
             f"The form has {len(files)} files; accepted is one. Send each in a request of its "
             "own: several at once, over connections that are kept.",
         )
     image, most = files[0].content, shared.settings.body_limit
     if len(image) > most:
         raise Problem(
-            UPLOAD_TOO_LARGE,
+            "upload-too-large",
             f"The file has {len(image) / 1e6:.1f} MB; accepted are {most / 1e6:.1f} MB. Export "
             "the image as JPEG, or smaller: about 2000 pixels wide is plenty.",
         )

@@ -7,7 +7,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.openapi import problem_answers
 from service.dependencies import resources
-from service.problems import NOT_READY
 from shared.bundle.manifest import Metric
 
 router = APIRouter(tags=["model"])
@@ -38,7 +37,7 @@ class ModelDescription(BaseModel):
     model_card: str | None = Field(description="the model card, in Markdown")
 
 
-@router.get("/model", summary="The served model", responses=problem_answers(NOT_READY))
+@router.get("/model", summary="The served model", responses=problem_answers("not-ready"))
 def model(request: Request) -> ModelDescription:
     """What answers now: version, figures with intervals, labels, threshold, model card."""
     served = resources(request).model()

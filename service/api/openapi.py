@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
-from service import problems
 from service.api.schemas import ANSWER, ProblemAnswer
 from service.problems import MEDIA_TYPE, PROBLEMS, Problem, ProblemType, describe
 from service.telemetry.request_record import REQUEST_ID_PATTERN
@@ -26,35 +25,10 @@ _TAGS: Final = [
     {"name": "health", "description": "For load balancers and monitoring."},
 ]
 
-_ANYWHERE: Final = (
-    problems.MALFORMED_REQUEST,
-    problems.HEADERS_TOO_LARGE,
-    problems.UPLOAD_TOO_SLOW,
-    problems.INTERNAL,
-    problems.OVERLOADED,
-)
+_ANYWHERE: Final = tuple(slug for slug, kind in PROBLEMS.items() if kind.of == "any")
 """Problems that every address can give."""
 
-IMAGE_PROBLEMS: Final = (
-    problems.MALFORMED_UPLOAD,
-    problems.NO_FILE,
-    problems.SEVERAL_FILES,
-    problems.UNKNOWN_FIELD,
-    problems.EMPTY_FILE,
-    problems.UPLOAD_TOO_LARGE,
-    problems.IMAGE_TOO_LARGE,
-    problems.IMAGE_TOO_COSTLY,
-    problems.UNSUPPORTED_FORMAT,
-    problems.ENCODED_UPLOAD,
-    problems.DICOM,
-    problems.ANIMATED,
-    problems.TRUNCATED,
-    problems.CORRUPT,
-    problems.IMAGE_TOO_SMALL,
-    problems.NOT_A_CHEST_XRAY,
-    problems.NOT_READY,
-    problems.TOOK_TOO_LONG,
-)
+IMAGE_PROBLEMS: Final = tuple(slug for slug, kind in PROBLEMS.items() if kind.of == "image")
 """Problems of every address that takes an image."""
 
 IMAGE_TYPES: Final = (
@@ -115,13 +89,14 @@ def about(prefix: str) -> dict[str, Any]:
     }
 
 
-def problem_answers(*kinds: ProblemType) -> dict[int | str, dict[str, Any]]:
+def problem_answers(*slugs: str) -> dict[int | str, dict[str, Any]]:
     """A route's `responses`: each status, with the examples of its problems.
 
     Args:
-        kinds: Those of the route; the problems of all are added.
+        slugs: The route's problems; those of all routes are added.
     """
-    ordered = sorted(dict.fromkeys((*kinds, *_ANYWHERE)), key=lambda kind: kind.status)
+    kinds = [PROBLEMS[slug] for slug in dict.fromkeys((*slugs, *_ANYWHERE))]
+    ordered = sorted(kinds, key=lambda kind: kind.status)
     return {
         status: _answer(list(group))
         for status, group in groupby(ordered, key=lambda kind: kind.status)
@@ -161,7 +136,7 @@ def complete(app: FastAPI) -> None:
             components = document["components"]
             components["schemas"]["Answer"]["examples"] = [ANSWER]  # with the nulls in it
             components["schemas"]["ProblemAnswer"] = ProblemAnswer.model_json_schema()
-            components["examples"] = {kind.slug: _example(kind) for kind in PROBLEMS}
+            components["examples"] = {slug: _example(kind) for slug, kind in PROBLEMS.items()}
             components["headers"] = _HEADERS
             for item in document["paths"].values():
                 for operation in item.values():
@@ -172,7 +147,7 @@ def complete(app: FastAPI) -> None:
 
 
 def _example(kind: ProblemType) -> dict[str, Any]:
-    told = describe(Problem(kind, kind.example), "/predict", "0f3a6c1d9b2e4857")
+    told = describe(Problem(kind.slug, kind.example), "/predict", "0f3a6c1d9b2e4857")
     return {"summary": kind.title, "value": told}
 
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from service.api.image_upload import screen_upload
 from service.dependencies import resources
 from service.http.middleware import POLICY
-from service.problems import NOT_FOUND, Problem
+from service.problems import Problem
 from service.screening.heatmap_image import Drawing
 from service.web.assets import Asset, build, static_files
 from service.web.languages import Language, choose, languages
@@ -58,7 +58,7 @@ async def static(request: Request, path: str) -> Response:
     version, _, name = path.partition("/")
     file = static_files().get(name)
     if file is None:
-        raise Problem(NOT_FOUND, "The page has no such file. Reload the page.")
+        raise Problem("not-found", "The page has no such file. Reload the page.")
     keep = "public, max-age=31536000, immutable" if version == build() else "no-cache"
     return _send(request, file, keep)
 

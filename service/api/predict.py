@@ -7,7 +7,6 @@ from fastapi import APIRouter, Query, Request, Response
 from service.api.image_upload import screen_upload
 from service.api.openapi import IMAGE_PROBLEMS, image_body, problem_answers
 from service.api.schemas import Answer
-from service.problems import INVALID_PARAMETER
 from service.screening.heatmap_image import Drawing
 from service.telemetry.request_record import observed
 
@@ -18,7 +17,7 @@ router = APIRouter(tags=["screening"])
     "/predict",
     summary="Screen one image",
     response_model=Answer,
-    responses=problem_answers(*IMAGE_PROBLEMS, INVALID_PARAMETER),
+    responses=problem_answers(*IMAGE_PROBLEMS, "invalid-parameter"),
     openapi_extra=image_body(),
 )
 async def predict(

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from service.auth import HEADER
-from service.problems import ORIGIN_NOT_ALLOWED, Problem
+from service.problems import Problem
 from service.settings import Settings
 
 _METHODS: Final = ["GET", "POST"]
@@ -33,7 +33,7 @@ class Origins(CORSMiddleware):
             return response
         headers = request_headers.get("access-control-request-headers", "none")
         raise Problem(
-            ORIGIN_NOT_ALLOWED,
+            "origin-not-allowed",
             "Received a browser's question whether a page of "
             f"{request_headers['origin'][:80]} may send a "
             f"{request_headers['access-control-request-method'][:20]} with the headers "

@@ -10,14 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from service.problems import (
-    INVALID_PARAMETER,
-    MALFORMED_REQUEST,
-    METHOD_NOT_ALLOWED,
-    NOT_FOUND,
-    Problem,
-    respond,
-)
+from service.problems import Problem, respond
 from service.telemetry.request_record import observed
 
 
@@ -37,12 +30,12 @@ async def _http(request: Request, error: HTTPException) -> Response:
         detail = (
             "There is nothing here. The service answers POST /predict; /docs lists all addresses."
         )
-        return _respond(request, Problem(NOT_FOUND, detail))
+        return _respond(request, Problem("not-found", detail))
     if error.status_code == 405:
         allowed = _allowed(request)
         detail = f"Received {request.method}; this address takes {allowed}."
-        return _respond(request, Problem(METHOD_NOT_ALLOWED, detail, {"Allow": allowed}))
-    return _respond(request, Problem(MALFORMED_REQUEST, str(error.detail), error.headers))
+        return _respond(request, Problem("method-not-allowed", detail, {"Allow": allowed}))
+    return _respond(request, Problem("malformed-request", str(error.detail), error.headers))
 
 
 def _allowed(request: Request) -> str:
@@ -62,7 +55,7 @@ async def _validation(request: Request, error: RequestValidationError) -> Respon
         f"{str(found['input'])[:80]!r})"
         for found in error.errors()
     ]
-    return _respond(request, Problem(INVALID_PARAMETER, "; ".join(complaints)))
+    return _respond(request, Problem("invalid-parameter", "; ".join(complaints)))
 
 
 FAILURES: Final[

@@ -8,7 +8,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.problems import HEADERS_TOO_LARGE, INTERNAL, Problem, respond
+from service.problems import Problem, respond
 from service.runtime.worker_pool import ClientGone
 from service.telemetry.metrics import Metrics
 from service.telemetry.request_record import Observation, observed
@@ -110,7 +110,7 @@ class Edge:
 
         try:
             if _head_bytes(scope) > HEADERS_LIMIT:
-                raise Problem(HEADERS_TOO_LARGE, HEADERS_DETAIL, {"Connection": "close"})
+                raise Problem("headers-too-large", HEADERS_DETAIL, {"Connection": "close"})
             await app(scope, receive_on, send_framed)
         except ClientGone:
             if not observation.status:
@@ -119,7 +119,7 @@ class Edge:
             await refuse(problem)
         except Exception:
             log.exception("request failed", extra={"request_id": observation.request_id})
-            await refuse(Problem(INTERNAL, _OUR_FAULT))
+            await refuse(Problem("internal-error", _OUR_FAULT))
         finally:
             status = status or observation.status
             route = getattr(scope.get("route"), "path", "other")

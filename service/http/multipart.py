@@ -11,7 +11,7 @@ from email.parser import HeaderParser
 from email.utils import collapse_rfc2231_value
 from typing import Final
 
-from service.problems import MALFORMED_UPLOAD, Problem
+from service.problems import Problem
 
 _WHAT_TO_DO: Final = "Send the image as the field `file`, for example: curl -F file=@image.jpeg URL"
 _MOST_PARTS: Final = 16
@@ -51,7 +51,7 @@ def boundary_of(content_type: str) -> bytes:
     boundary = _parameter(_headers(f"Content-Type: {content_type}"), "boundary", "content-type")
     if boundary is None or not _BOUNDARY.fullmatch(boundary):
         raise Problem(
-            MALFORMED_UPLOAD,
+            "malformed-upload",
             "The Content-Type is multipart/form-data without a boundary of 1 to 200 characters. "
             f"Let the client library set that header. {_WHAT_TO_DO}",
         )
@@ -111,4 +111,4 @@ def _parameter(headers: Message, name: str, header: str) -> str | None:
 
 
 def _malformed(why: str) -> Problem:
-    return Problem(MALFORMED_UPLOAD, f"The multipart form cannot be read: {why}. {_WHAT_TO_DO}")
+    return Problem("malformed-upload", f"The multipart form cannot be read: {why}. {_WHAT_TO_DO}")

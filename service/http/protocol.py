@@ -16,7 +16,7 @@ from starlette.types import Scope
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from service.http.middleware import HEADERS_DETAIL, SECURITY_HEADERS, note
-from service.problems import HEADERS_TOO_LARGE, MALFORMED_REQUEST, UPLOAD_TOO_SLOW, Problem, respond
+from service.problems import Problem, respond
 from service.telemetry.metrics import Metrics
 from service.telemetry.request_record import observed
 
@@ -113,10 +113,10 @@ class DeadlineProtocol(H11Protocol):
     def send_400_response(self, msg: str) -> None:
         """Refuses what is not HTTP; the error that h11 raised is being handled."""
         if getattr(sys.exc_info()[1], "error_status_hint", 400) == HTTPStatus(431):
-            self._refuse(Problem(HEADERS_TOO_LARGE, HEADERS_DETAIL))
+            self._refuse(Problem("headers-too-large", HEADERS_DETAIL))
         else:
             detail = "What arrived is not HTTP. Accepted is HTTP/1.1, for example: "
-            self._refuse(Problem(MALFORMED_REQUEST, f"{detail}curl -F file=@image.jpeg URL"))
+            self._refuse(Problem("malformed-request", f"{detail}curl -F file=@image.jpeg URL"))
 
     def _watch(self) -> None:
         """Sets a deadline for what the client has to send, if it is its turn to send."""
@@ -146,7 +146,7 @@ class DeadlineProtocol(H11Protocol):
         """Ends a wait for headers: with an answer where some have come, else silently."""
         if self.conn.trailing_data[0]:
             detail = f"The headers did not arrive within {SENDING_SECONDS:g} s."
-            self._refuse(Problem(UPLOAD_TOO_SLOW, detail))
+            self._refuse(Problem("upload-too-slow", detail))
         self.transport.close()
 
     def _refuse(self, problem: Problem) -> None:

@@ -8,7 +8,7 @@ from typing import Final, Self
 from starlette.requests import Request
 from starlette.types import Message
 
-from service.problems import UPLOAD_TOO_LARGE, UPLOAD_TOO_SLOW, Problem
+from service.problems import Problem
 from service.runtime.upload_memory import Loan, UploadMemory
 from service.runtime.worker_pool import ClientGone, Place
 from service.telemetry.request_record import observed
@@ -113,7 +113,7 @@ class Upload:
                 message = await self._request.receive()
         except TimeoutError:
             raise Problem(
-                UPLOAD_TOO_SLOW,
+                "upload-too-slow",
                 f"{self.received} bytes arrived in {self._waited + perf_counter() - start:.0f} s; "
                 f"accepted are {MINIMUM_RATE} bytes a second and more, pauses of "
                 f"{PAUSE_SECONDS:g} s, and {UPLOAD_SECONDS:g} s for a file. Send the image over a "
@@ -134,7 +134,7 @@ class Upload:
 
     def _too_large(self, size: int) -> Problem:
         return Problem(
-            UPLOAD_TOO_LARGE,
+            "upload-too-large",
             f"The upload has {size / 1e6:.1f} MB or more; accepted are {self._limit / 1e6:.1f} "
             "MB. Export the image as JPEG, or smaller: about 2000 pixels wide is plenty.",
         )

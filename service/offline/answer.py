@@ -7,12 +7,12 @@ from typing import Final
 
 from service.inference.loaded_model import ServedModel
 from service.offline.row import UNREADABLE, Row
-from service.problems import INTERNAL, OVERLOADED, UPLOAD_TOO_LARGE, Problem
+from service.problems import Problem
 from service.runtime.byte_budget import ByteBudget
 from service.screening.network_input import DecodingMemory
 from service.screening.pipeline import screen
 
-PASSING: Final = frozenset({UNREADABLE, INTERNAL.slug, OVERLOADED.slug})
+PASSING: Final = frozenset({UNREADABLE, "internal-error", "overloaded"})
 """Problems that are the machine's and not the image's: they are worth another try."""
 
 
@@ -34,7 +34,7 @@ def answer(path: str, model: ServedModel, budget: ByteBudget, read: Callable[[],
         return Row.refused(path, UNREADABLE, detail, model)
     except Exception as failure:  # noqa: BLE001 - one image in 100,000 must not end the run
         detail = f"The network failed on it: {type(failure).__name__}: {_one_line(failure)}"
-        return Row.refused(path, INTERNAL.slug, detail, model)
+        return Row.refused(path, "internal-error", detail, model)
 
 
 def read_file(path: Path, admit: Callable[[int], None]) -> bytes:
@@ -62,7 +62,7 @@ def check_size(limit: int, size: int) -> None:
     """
     if size > limit:
         raise Problem(
-            UPLOAD_TOO_LARGE,
+            "upload-too-large",
             f"The file has {size / 1e6:.1f} MB; accepted are {limit / 1e6:.1f} MB.",
         )
 

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from time import perf_counter
 from typing import Any, TypeVar
 
-from service.problems import TOOK_TOO_LONG, WORKERS_HUNG, Problem, overloaded
+from service.problems import Problem, overloaded
 from service.runtime.cpus import one_core_each, settle_worker
 
 Answer = TypeVar("Answer")
@@ -76,7 +76,7 @@ class Capacity:
         """
         if self.hung == self.cores:
             raise Problem(
-                WORKERS_HUNG,
+                "workers-hung",
                 f"Each of {self.cores} workers has been at one image for more than "
                 f"{self._hangs_after:g} s. Restart the service.",
                 {"Retry-After": "10"},
@@ -130,7 +130,7 @@ class Capacity:
             if gone is not None and gone.done():
                 raise ClientGone
             raise Problem(
-                TOOK_TOO_LONG,
+                "took-too-long",
                 f"There was no answer within {seconds:g} s. Send a smaller image, or send it "
                 "again later.",
                 {"Retry-After": "1"},

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from service.problems import IMAGE_TOO_COSTLY, Problem, overloaded
+from service.problems import Problem, overloaded
 from service.runtime.byte_budget import ByteBudget
 from service.screening.heatmap_image import draw_background, overlay_size
 from shared.imaging.decode import open_image
@@ -66,7 +66,7 @@ class DecodingMemory:
         budget = self._budget
         if image.decoded_bytes > budget.total:
             raise Problem(
-                IMAGE_TOO_COSTLY,
+                "image-too-costly",
                 f"Decoding this {image.format} image ({image.width} × {image.height}, "
                 f"{image.mode}) takes about {image.decoded_bytes / 1e6:.0f} MB of memory; accepted "
                 f"are {budget.total / 1e6:.0f} MB. Export it as an ordinary JPEG, or smaller: "

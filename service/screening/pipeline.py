@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from service.inference.loaded_model import ServedModel
-from service.problems import NOT_A_CHEST_XRAY, UNSUPPORTED_FORMAT, Problem, refused
+from service.problems import Problem, refused
 from service.screening.cautions import (
     UNFAMILIAR,
     UNKNOWN_FAMILIARITY,
@@ -96,7 +96,7 @@ def screen(
     stages = {} if stages is None else stages
     if not data.startswith(_NEVER_TEXT) and (what := sent_as_text(data)):
         raise Problem(
-            UNSUPPORTED_FORMAT,
+            "unsupported-format",
             f"Received {what}: your client sent the image as text: send the raw bytes.",
         )
     start = perf_counter()
@@ -136,7 +136,7 @@ def _interpret(
     answers = Interpretation.of(model.manifest).answer(outputs.logits, outputs.features)
     if answers.refused is not None and answers.refused[0]:
         raise Problem(
-            NOT_A_CHEST_XRAY,
+            "not-a-chest-xray",
             "The picture does not look like a frontal chest X-ray. If it is one, send it upright, "
             "cropped to the film and without a frame; otherwise send a chest X-ray.",
         )

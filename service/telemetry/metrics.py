@@ -84,8 +84,8 @@ class Metrics(Collector):
             self._flags.labels(flag)
         for label in LABELS:
             self._screenings.labels(label)
-        for problem in PROBLEMS:
-            self._refusals.labels(problem.slug)
+        for slug in PROBLEMS:
+            self._refusals.labels(slug)
         self._registry.register(self)
         ProcessCollector(registry=registry)
 

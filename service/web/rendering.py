@@ -10,16 +10,21 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
-from service.problems import Problem
+from service.problems import PROBLEMS, Problem
 from service.screening.cautions import UNFAMILIAR
 from service.screening.pipeline import Screening
 from service.web.assets import WEB, Asset, asset, build, static_files
 from service.web.languages import Language, isolated, languages
-from service.web.remedies import OTHER, REMEDIES
 from shared.bundle.manifest import Manifest
 from shared.labels import BACTERIAL
 
 HTML: Final = "text/html; charset=utf-8"
+REMEDIES: Final = {slug: kind.help for slug, kind in PROBLEMS.items() if kind.help} | {
+    "offline": "offline",
+    "other": "other",
+}
+"""Which help the page gives with which problem: the key after `help.` in the language files."""
+
 _PICTURE_SIDE: Final = 720
 _SHOWN: Final = {"sensitivity": "recall", "specificity": "specificity"}
 
@@ -98,7 +103,7 @@ def _render(
             limit=limit // (1024 * 1024),
             limit_text=language.say("choose.formats", size=megabytes),
             key_asked=key_asked,
-            settings={"bodyLimit": limit, "keyAsked": key_asked, "help": dict(REMEDIES)},
+            settings={"bodyLimit": limit, "keyAsked": key_asked, "help": REMEDIES},
             version=figures and language.say("about.version", version=isolated(figures.version)),
             measured_on=figures.measured_on if figures else "",
             figures=[_figure(language, *figure) for figure in figures.shown] if figures else [],
@@ -136,7 +141,7 @@ def _complaint(language: Language, problem: Problem) -> dict[str, str]:
     slug = problem.kind.slug
     return {
         "title": language.say(f"problem.{slug}"),
-        "help": language.say(f"help.{REMEDIES.get(slug, OTHER)}"),
+        "help": language.say(f"help.{REMEDIES.get(slug, 'other')}"),
         "detail": problem.detail,
     }
 

@@ -21,7 +21,6 @@ from service.offline.archive.plan import Plan, PlannedPaths
 from service.offline.archive.storage import Folder
 from service.offline.row import UNREADABLE, Row
 from service.offline.screener import Screener
-from service.problems import INTERNAL
 from service.settings import Settings
 from shared.network import NetworkInvalid, warm_up
 
@@ -161,7 +160,7 @@ class Worker:
                 yield answer
                 continue
             detail = f"The process that screened it ended with status {answer.status}."
-            yield Row.refused(path, INTERNAL.slug, detail, model)
+            yield Row.refused(path, "internal-error", detail, model)
 
 
 def row_alone(bundle: str, settings: Settings, path: str) -> Row:

@@ -40,7 +40,7 @@ def expect(response: httpx.Response, status: int, slug: str) -> ProblemAnswer:
     problem = ProblemAnswer.model_validate_json(response.content)
     assert problem.type == TYPE_PREFIX + slug
     assert problem.status == status
-    assert problem.title in {kind.title for kind in PROBLEMS if kind.slug == slug}
+    assert problem.title == PROBLEMS[slug].title
     assert problem.request_id == response.headers["x-request-id"]
     assert len(problem.detail) > 20
     return problem

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service.problems import IMAGE_TOO_COSTLY, OVERLOADED, Problem
+from service.problems import Problem
 from service.runtime.byte_budget import ByteBudget
 from service.screening.network_input import DecodingMemory, network_input
 from service.settings import Settings
@@ -20,7 +20,7 @@ from tests.service.tiny_bundle import NORMAL_LIKE, PNEUMONIA_LIKE, encode, tilte
 def test_an_image_beyond_the_whole_budget_is_refused() -> None:
     with pytest.raises(Problem) as refused:
         network_input(PNEUMONIA_LIKE, DecodingMemory(ByteBudget(1000)))
-    assert refused.value.kind is IMAGE_TOO_COSTLY
+    assert refused.value.kind.slug == "image-too-costly"
 
 
 def test_a_deep_image_of_a_large_detector_fits_in_the_default_budget() -> None:
@@ -85,7 +85,7 @@ def test_memory_is_not_waited_for_for_ever() -> None:
     assert budget.try_take(budget.total)
     with pytest.raises(Problem) as refused:
         network_input(PNEUMONIA_LIKE, DecodingMemory(budget, patience=0.05))
-    assert refused.value.kind is OVERLOADED
+    assert refused.value.kind.slug == "overloaded"
     assert "Retry-After" in refused.value.headers
     assert budget.taken == budget.total
 

@@ -9,11 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from service.inference.loaded_model import ServedModel, load_bundle
-from service.problems import (
-    IMAGE_TOO_LARGE,
-    NOT_A_CHEST_XRAY,
-    Problem,
-)
+from service.problems import Problem
 from service.runtime.byte_budget import ByteBudget
 from service.screening.heatmap_image import Drawing
 from service.screening.network_input import DecodingMemory
@@ -89,7 +85,7 @@ def test_what_is_no_chest_xray_is_refused(model: ServedModel) -> None:
     assert say(model, [0.0, 0.0, 1.0], refusal=strict).label
     with pytest.raises(Problem) as refused:
         say(model, [0.0, 0.0, 0.99], refusal=strict)
-    assert refused.value.kind is NOT_A_CHEST_XRAY
+    assert refused.value.kind.slug == "not-a-chest-xray"
 
 
 def test_an_unfamiliar_image_is_warned_of(model: ServedModel) -> None:
@@ -153,7 +149,7 @@ def test_no_memory_for_the_overlay_is_a_refusal_too(
     monkeypatch.setattr(decode, "_turn", turning)
     with pytest.raises(Problem) as refused:
         screen(model, large, DecodingMemory(BUDGET), Drawing.OVERLAY)
-    assert refused.value.kind is IMAGE_TOO_LARGE
+    assert refused.value.kind.slug == "image-too-large"
     assert BUDGET.taken == 0
 
 
