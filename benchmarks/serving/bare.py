@@ -12,9 +12,9 @@ import time
 from multiprocessing import get_context
 from pathlib import Path
 
-from service.inference.onnx_network import OnnxNetwork
 from shared.imaging.decode import decode
 from shared.imaging.hardening import harden
+from shared.onnx_network import OnnxNetwork
 from shared.preprocessing import preprocess
 
 

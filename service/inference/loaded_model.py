@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.inference.onnx_network import OnnxNetwork
 from shared.bundle.manifest import Lack, Manifest
 from shared.bundle.store import open_bundle
 from shared.network import Network, warm_up
+from shared.onnx_network import OnnxNetwork
 
 NETWORK_FILE = "model.onnx"
 

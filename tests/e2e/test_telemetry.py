@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import ROOT
 
 _SERVICE = """
-from service.inference.onnx_network import OnnxNetwork
+from shared.onnx_network import OnnxNetwork
 from shared.network import warm_up
 warm_up(OnnxNetwork(Path("models/default/model.onnx")), heads=4)
 """

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
-from shared.network import Network, NetworkInvalid, Outputs
+from shared.network import Outputs
+from shared.onnx_network import OnnxNetwork
 from shared.preprocessing import scale
 
 if TYPE_CHECKING:
@@ -18,33 +18,6 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 _KERAS_BATCH = 64
 BATCH = 32  # images; about 200 MB at 224 px, more is not faster on a CPU
-
-
-def open_network(onnx: Path | bytes, threads: int = 0) -> Network:
-    """An exported graph as the service runs it, over any number of images at once.
-
-    Args:
-        onnx: The file `model.onnx`, or its content.
-        threads: Of a pass; 0 for as many as there are cores.
-
-    Raises:
-        NetworkInvalid: ONNX Runtime does not load it.
-    """
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = threads
-    options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
-    except Exception as failure:
-        raise NetworkInvalid(f"ONNX Runtime does not load the network: {failure}") from failure
-    [source] = [each.name for each in session.get_inputs()]
-    names = [each.name for each in session.get_outputs()]
-
-    def run(batch: Floats) -> Outputs:
-        found = dict(zip(names, session.run(names, {source: batch}), strict=True))
-        return Outputs(found["logits"], found.get("activation_map"), found.get("features"))
-
-    return run
 
 
 def predict(
@@ -61,7 +34,7 @@ def predict(
         maps: Whether to keep the activation maps (they take memory).
         progress: Called with (images done, images in all).
     """
-    network = open_network(onnx)
+    network = OnnxNetwork(onnx, threads=0)
     parts: list[Outputs] = []
     for start in range(0, len(images), BATCH):
         found = network(scale(images[start : start + BATCH]))

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from shared.bundle.manifest import (
@@ -25,11 +24,12 @@ from shared.bundle.manifest import (
 )
 from shared.interpretation import calibrated
 from shared.network import NetworkInvalid, warm_up
+from shared.onnx_network import OnnxNetwork
 from shared.preprocessing import INPUT_SIZE
 from trainer.errors import TrainerError
 from trainer.model.backend import load_keras
 from trainer.model.foreign import log_odds
-from trainer.model.inference import open_network, predict, run_keras
+from trainer.model.inference import predict, run_keras
 from trainer.model.keras_file import load_network, save_h5
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def export_onnx(model: "keras.Model", path: Path) -> None:
         with _quiet():
             served.export(str(path), format="onnx", verbose=False)
             _split_means(path)
-            onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+            OnnxNetwork(path)
     except OSError:
         raise
     except Exception as error:  # the converter raises anything
@@ -118,7 +118,7 @@ def check_equal(model: "keras.Model", path: Path, images: NDArray[np.uint8]) -> 
     import keras
 
     try:
-        warm_up(open_network(path, threads=1), len(heads_of(model)), bool(named_outputs(model)))
+        warm_up(OnnxNetwork(path), len(heads_of(model)), bool(named_outputs(model)))
     except NetworkInvalid as error:
         raise ExportError(
             f"The service would refuse the exported network: {error}. Nothing was published."

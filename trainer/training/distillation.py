@@ -16,7 +16,7 @@ from scipy.special import expit
 from shared.bundle.manifest import PNEUMONIA_HEAD, VIRAL_HEAD
 from shared.bundle.store import Bundle
 from shared.network import Network
-from trainer.model.inference import open_network
+from shared.onnx_network import OnnxNetwork
 
 Floats = NDArray[np.float32]
 
@@ -40,7 +40,7 @@ class Teachers:
             heads = bundle.manifest.heads
             columns = [heads.index(PNEUMONIA_HEAD), heads.index(VIRAL_HEAD)]
             # The training step needs the other cores.
-            self._networks.append((open_network(bundle.read("model.onnx"), threads=1), columns))
+            self._networks.append((OnnxNetwork(bundle.read("model.onnx")), columns))
             self.digests.append(bundle.manifest.files["model.onnx"])
 
     def __call__(self, images: Floats) -> Floats:

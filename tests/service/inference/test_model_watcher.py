@@ -16,9 +16,9 @@ from service.inference import loaded_model, model_watcher
 from service.inference.loaded_model import ServedModel, load_bundle
 from service.inference.model_watcher import Engine
 from service.inference.models_folder import NO_FOLDER
-from service.inference.onnx_network import OnnxNetwork
 from shared.bundle.manifest import Draft
 from shared.bundle.store import BundleInvalid, open_bundle, publish
+from shared.onnx_network import OnnxNetwork
 from tests.service.conftest import Start, logged, wait_until
 from tests.service.tiny_bundle import NORMAL_LIKE, publish_tiny, tiny_draft, tiny_network
 
