@@ -65,7 +65,7 @@ format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.dev ## Measure the service against what a user would write instead
-	$(BIN)/python -m benchmarks $(ARGS)
+	$(BIN)/python -m benchmarks.serving $(ARGS)
 
 kubectl: .cache/kubectl ## Fetch kubectl (36 MB, for Linux on x86-64), where the tests find none
 

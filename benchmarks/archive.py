@@ -13,16 +13,19 @@ import json
 import os
 import resource
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
 from pathlib import Path
 
+import psutil
+
+from benchmarks.inputs import DEFAULT, originals
+from benchmarks.serving.servers import peak_memory
 from service.runtime.cpus import usable_cores
 from tests.conftest import ROOT
+from tests.e2e.archive_processes import free_port, scheduler, worker
 from tests.service.tiny_bundle import NORMAL_LIKE
 
 BARE = """
@@ -51,32 +54,29 @@ def main() -> None:
     )
     parser.add_argument("--images", type=int, default=3000, help="originals (default 3000)")
     parser.add_argument("--small", type=int, default=100_000, help="small files; 0 for none")
-    parser.add_argument("--bundle", type=Path, default=ROOT / "models" / "default")
+    parser.add_argument("--bundle", type=Path, default=DEFAULT)
     asked = parser.parse_args()
-    # Taken out: the service refuses variables that are no settings of its own.
-    data = Path(os.environ.pop("XRAY_DATA", "") or ROOT / ".." / "shared" / "data").resolve()
-    originals = sorted((data / "full_resolution").rglob("*.jpeg"))
+    images = originals()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        if originals and asked.images:
-            lay_out(folder / "originals", originals, asked.images)
+        if images and asked.images:
+            lay_out(folder / "originals", images, asked.images)
             compare(folder, asked.bundle, asked.images)
             cluster(folder, asked.images)
         elif asked.images:
-            print(f"no originals in {data}; name a folder of them in XRAY_DATA")
+            print("no originals; name a folder of them in XRAY_DATA")
         if asked.small:
             small_files(folder, asked.small)
     print(f"\nload: {', '.join(f'{load:.1f}' for load in os.getloadavg())}")
 
 
-def lay_out(folder: Path, originals: list[Path], count: int) -> None:
-    """As many files as asked for, with the originals' content, read once."""
+def lay_out(folder: Path, images: list[Path], count: int) -> None:
+    """As many files as asked for, with the images' content, read once."""
     folder.mkdir()
     for number in range(count):
-        original = originals[number % len(originals)]
-        (folder / f"{number:06d}.jpeg").symlink_to(original)
-    for original in originals:
-        original.read_bytes()
+        (folder / f"{number:06d}.jpeg").symlink_to(images[number % len(images)])
+    for image in images:
+        image.read_bytes()
 
 
 def compare(folder: Path, bundle: Path, count: int) -> None:
@@ -110,32 +110,19 @@ def timed(command: list[str]) -> tuple[float, float]:
 
 def cluster(folder: Path, count: int) -> None:
     """A scheduler, one worker of two threads: how much memory each took at most."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    dask = [sys.executable, "-m", "dask"]
-    address = f"tcp://127.0.0.1:{port}"
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": ROOT}
-    with ExitStack() as stack:
-        found = {}
-        for name, command in {
-            "scheduler": ["scheduler", "--host", "127.0.0.1", "--port", str(port)],
-            "worker": ["worker", address, "--no-nanny", "--nthreads", "2"],
-        }.items():
-            process = subprocess.Popen([*dask, *command, "--no-dashboard"], **quiet)  # type: ignore[call-overload]
-            stack.callback(process.wait)
-            stack.callback(process.kill)
-            found[name] = process.pid
+    port = free_port()
+    with (
+        scheduler(port, folder / "scheduler.log") as scheduling,
+        worker(port, folder / "worker.log") as working,
+    ):
         start = time.perf_counter()
-        images = str(folder / "originals")
+        images, address = str(folder / "originals"), f"tcp://127.0.0.1:{port}"
         out = ["--out", f"{folder}/dask/", "--scheduler", address, "--patience=120"]
         subprocess.run([*SCREEN, images, *out], cwd=ROOT, check=True, stderr=subprocess.DEVNULL)
         wall = time.perf_counter() - start
         print(f"\nDask, one worker of two threads: {count / wall:.1f} images/s with their start")
-        for name, pid in found.items():
-            status = Path(f"/proc/{pid}/status").read_text()
-            peak = int(status.split("VmHWM:")[1].split()[0]) / 1024
-            print(f"memory of the {name}, at most: {peak:.0f} MB")
+        for name, process in (("scheduler", scheduling), ("worker", working)):
+            print(f"memory of the {name}, at most: {peak_memory(process.pid) / 1e6:.0f} MB")
 
 
 def small_files(folder: Path, count: int) -> None:
@@ -156,8 +143,7 @@ def small_files(folder: Path, count: int) -> None:
         while parts() == before:
             time.sleep(0.01)
         wall = time.perf_counter() - start
-        times = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
-        cpu = (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")
+        cpu = sum(psutil.Process(process.pid).cpu_times()[:2])
         figures[name] = {"wall_s": round(wall, 2), "cpu_s": round(cpu, 2)}
         process.send_signal(signal.SIGKILL)
         process.wait()

@@ -38,8 +38,7 @@ from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
-from shared.bundle.manifest import Manifest
-from tests.conftest import ROOT
+from benchmarks.inputs import DEFAULT, models_with, originals
 from tests.e2e.gateway.programs import Hospital, hospital
 from tests.gateway.radiographs import radiograph, write
 
@@ -75,12 +74,14 @@ def main() -> None:
         parser.error("--apart needs two cores")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        pictures = samples()
-        with hospital(
-            folder,
-            models=served_models(folder, len(pictures) > 0),
-            service_cores=cores[:1] if options.apart else None,
-        ) as place:
+        pictures = originals()[:20]
+        with (
+            hospital(
+                folder,
+                models=models_with(DEFAULT, folder / "models") if pictures else None,  # a tiny one
+                service_cores=cores[:1] if options.apart else None,
+            ) as place
+        ):
             if options.apart:
                 for program in (place.archive, place.gateway):
                     program.keep_to(cores[1:])
@@ -220,25 +221,6 @@ def twelve_bits(picture: Path) -> Dataset:
     image.BitsAllocated, image.BitsStored, image.HighBit = 16, 12, 11
     image["PixelData"].VR = "OW"
     return image
-
-
-def samples() -> list[Path]:
-    """Real X-rays in their own size; none where there is no such folder."""
-    data = Path(os.environ.get("XRAY_DATA") or ROOT / ".." / "shared" / "data")
-    return sorted((data / "full_resolution").rglob("*.jp*g"))[:20]
-
-
-def served_models(folder: Path, real: bool) -> Path | None:
-    """A models folder with the bundle that ships; None, for a tiny one, with phantoms."""
-    if not real:
-        return None
-    bundle = ROOT / "models" / "default"
-    version = Manifest.model_validate_json((bundle / "model.json").read_bytes()).version
-    models = folder / "models"
-    models.mkdir()
-    (models / version).symlink_to(bundle)
-    (models / "current").write_text(version)
-    return models
 
 
 if __name__ == "__main__":

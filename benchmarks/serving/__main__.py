@@ -23,14 +23,15 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from benchmarks.inputs import DEFAULT, models_with
 from benchmarks.serving.crowd import crowd
 from benchmarks.serving.endurance import endure
 from benchmarks.serving.images import Sample, samples
 from benchmarks.serving.load import Load, load
-from benchmarks.serving.servers import ROOT, Server, running, the_peers, the_service
+from benchmarks.serving.servers import Server, running, the_peers, the_service
 from benchmarks.serving.storm import storm
 from service.runtime.cpus import usable_cores
-from shared.bundle.store import open_bundle
+from tests.conftest import ROOT
 
 CONNECTIONS = (1, 8)
 
@@ -42,7 +43,7 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=int, default=10, help="of each measurement (default 10)")
     parser.add_argument("--rounds", type=int, default=3, help="of all measurements (default 3)")
-    parser.add_argument("--bundle", type=Path, default=ROOT / "models" / "default")
+    parser.add_argument("--bundle", type=Path, default=DEFAULT)
     parser.add_argument("--no-peers", action="store_true", help="only the service and the machine")
     parser.add_argument("--storm", action="store_true", help="overload the service instead")
     parser.add_argument("--crowd", action="store_true", help="callers at once, with large images")
@@ -51,7 +52,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        service = the_service(_models(options.bundle, Path(folder)))
+        service = the_service(models_with(options.bundle, Path(folder) / "models"))
         images = samples(Path(folder))
         print(f"{_processor()}, {usable_cores()} cores\n")
         if options.storm:
@@ -132,14 +133,6 @@ def _bare(bundle: Path, image: Sample, seconds: int) -> dict[str, float]:
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     found: dict[str, float] = json.loads(ended.stdout)
     return found
-
-
-def _models(bundle: Path, folder: Path) -> Path:
-    """A models folder that names the bundle as the one to serve."""
-    version = open_bundle(bundle).manifest.version
-    (folder / version).symlink_to(bundle.resolve())
-    (folder / "current").write_text(version)
-    return folder
 
 
 def _processor() -> str:

@@ -4,7 +4,6 @@ import asyncio
 import io
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,7 +13,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from benchmarks.serving.images import nearest_jpeg
-from benchmarks.serving.servers import Server, running
+from benchmarks.serving.servers import Server, peak_memory, running
 from tests.phantoms import chest_phantom
 
 CALLERS = (8, 12)
@@ -50,7 +49,7 @@ def crowd(server: Server) -> None:
             with running(server) as service:
                 before = service.memory()
                 statuses = asyncio.run(_call_all(service.url, images, callers))
-                peak = _peak(service.process.pid)
+                peak = peak_memory(service.process.pid)
             other = statuses.total() - statuses[200] - statuses[503]
             print(
                 f"| {callers} | {name} | {statuses[200]} | {statuses[503]} | {other} | "
@@ -100,9 +99,3 @@ def _encode(
     buffer = io.BytesIO()
     Image.fromarray(pixels).convert(mode).save(buffer, file_format, **options)
     return buffer.getvalue()
-
-
-def _peak(pid: int) -> int:
-    """The most memory that the process ever had resident, in bytes (Linux)."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return 1024 * int(status.split("VmHWM:")[1].split()[0])

@@ -1,7 +1,6 @@
 """The two images of the benchmark: a large original and a small one."""
 
 import io
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.inputs import originals
 from benchmarks.serving.load import form_with
-from benchmarks.serving.servers import ROOT
 from tests.phantoms import chest_phantom
 
 WANTED = {"large": (558_000, (1256, 1624)), "small": (70_000, (784, 1280))}
@@ -40,13 +39,10 @@ class Sample:
 
 def samples(folder: Path) -> list[Sample]:
     """The images nearest to what is wanted: real originals where there are any, else phantoms."""
-    # Taken out: the service refuses variables that are no settings of its own.
-    data = Path(os.environ.pop("XRAY_DATA", "") or ROOT / ".." / "shared" / "data")
-    originals = sorted(data.glob("full_resolution/*/*"))
-    found = []
+    found, there = [], originals()
     for name, (size, shape) in WANTED.items():
-        if originals:
-            path = min(originals, key=lambda path: abs(path.stat().st_size - size))
+        if there:
+            path = min(there, key=lambda path: abs(path.stat().st_size - size))
         else:
             path = folder / f"{name}.jpeg"
             phantom = chest_phantom(np.random.default_rng(0), pneumonia=True, size=shape)

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import psutil
+
+from tests.conftest import ROOT
 
 PEERS = Path(__file__).resolve().parent / "peers"
 WORK = Path(__file__).resolve().parents[1] / ".work"
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -50,16 +52,15 @@ class Running:
     process: "subprocess.Popen[bytes]"
 
     def memory(self) -> int:
-        """Resident memory of the process and all that it started, in bytes (Linux)."""
-        total, waiting = 0, [self.process.pid]
-        while waiting:
-            pid = waiting.pop()
-            with suppress(OSError):  # it may have ended
-                status = Path(f"/proc/{pid}/status").read_text()
-                total += 1024 * int(status.split("VmRSS:")[1].split()[0])
-                for task in Path(f"/proc/{pid}/task").iterdir():
-                    waiting += [int(child) for child in (task / "children").read_text().split()]
-        return total
+        """Resident memory of the process and all that it started, in bytes."""
+        first = psutil.Process(self.process.pid)
+        return sum(one.memory_info().rss for one in (first, *first.children(recursive=True)))
+
+
+def peak_memory(pid: int) -> int:
+    """The most memory that a process ever had resident, in bytes (Linux)."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return 1024 * int(status.split("VmHWM:")[1].split()[0])
 
 
 def peer_python() -> Path:

@@ -3,10 +3,10 @@
 import asyncio
 import statistics
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+import numpy as np
 import uvloop
 
 from benchmarks.serving.images import Sample
@@ -51,7 +51,9 @@ def storm(server: Server, image: Sample) -> None:
     )
     print("| figure | measured | goal |\n|---|---|---|")
     print(f"| answered | {len(weather.answered)} | |")
-    print(f"| answered: p99 | {1000 * _p99(weather.answered):.0f} ms | 2000 ms |")
+    print(
+        f"| answered: p99 | {1000 * np.percentile(weather.answered or [0], 99):.0f} ms | 2000 ms |"
+    )
     print(f"| refused | {len(weather.refused)} | |")
     print(
         f"| refused: median | {1000 * statistics.median(weather.refused or [0]):.0f} ms | 100 ms |"
@@ -154,8 +156,3 @@ async def _exchange(connection: Connection, request: bytes) -> int:
     length = head.partition(b"content-length: ")[2].partition(b"\r\n")[0]
     await reader.readexactly(int(length))
     return int(head.split()[1])
-
-
-def _p99(values: Iterable[float]) -> float:
-    ordered = sorted(values)
-    return ordered[int(0.99 * (len(ordered) - 1))] if ordered else 0.0
