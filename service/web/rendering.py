@@ -2,10 +2,9 @@
 
 import base64
 import io
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
@@ -15,7 +14,7 @@ from service.screening.cautions import UNFAMILIAR
 from service.screening.pipeline import Screening
 from service.web.assets import WEB, Asset, asset, build, static_files
 from service.web.languages import Language, isolated, languages
-from shared.bundle.manifest import Manifest
+from shared.bundle.manifest import Manifest, Metric
 from shared.labels import BACTERIAL
 
 HTML: Final = "text/html; charset=utf-8"
@@ -29,19 +28,18 @@ _PICTURE_SIDE: Final = 720
 _SHOWN: Final = {"sensitivity": "recall", "specificity": "specificity"}
 
 
-@dataclass(frozen=True)
-class Figures:
+class Figures(NamedTuple):
     """A model's figures that the page shows.
 
     Attributes:
         version: The model's version.
         measured_on: What they were measured on, as the manifest says it.
-        shown: Name, value and 95 % interval of each, as shares in [0, 1].
+        shown: Each by its name on the page.
     """
 
     version: str
     measured_on: str
-    shown: tuple[tuple[str, float, float, float], ...]
+    shown: tuple[tuple[str, Metric], ...]
 
 
 def blank_page(tag: str, limit: int, key_asked: bool, manifest: Manifest | None) -> Asset:
@@ -81,7 +79,7 @@ def page(
         key_asked,
         _figures(manifest),
         screening=screening and _answer(language, screening),
-        problem=problem and _complaint(language, problem),
+        problem=problem,
     )
     return asset(html.encode(), HTML)
 
@@ -97,6 +95,9 @@ def _render(
             {"screening": None, "problem": None} | outcome,
             lang=language.tag,
             t=language.words,
+            say=language.say,
+            percent=language.percent,
+            isolated=isolated,
             languages=[(tag, other.words["meta.name"]) for tag, other in languages().items()],
             static=f"static/{build()}",
             scripts=[name for name in static_files() if name.endswith(".js")],
@@ -104,30 +105,17 @@ def _render(
             limit_text=language.say("choose.formats", size=megabytes),
             key_asked=key_asked,
             settings={"bodyLimit": limit, "keyAsked": key_asked, "help": REMEDIES},
-            version=figures and language.say("about.version", version=isolated(figures.version)),
-            measured_on=figures.measured_on if figures else "",
-            figures=[_figure(language, *figure) for figure in figures.shown] if figures else [],
+            figures=figures,
         )
     )
 
 
 def _figures(manifest: Manifest | None) -> Figures | None:
-    if manifest is None:
+    known = manifest.metrics if manifest else {}
+    shown = tuple((name, known[metric]) for name, metric in _SHOWN.items() if metric in known)
+    if manifest is None or not shown:
         return None
-    known = [(name, manifest.metrics.get(metric)) for name, metric in _SHOWN.items()]
-    shown = tuple((name, m.value, m.low, m.high) for name, m in known if m)
-    return Figures(manifest.version, manifest.evaluated_on or "", shown) if shown else None
-
-
-def _figure(language: Language, name: str, value: float, low: float, high: float) -> dict[str, str]:
-    return {
-        "name": language.say(f"about.{name}"),
-        "value": language.percent(value, 1),
-        "means": language.say(f"about.{name}_means"),
-        "interval": language.say(
-            "about.interval", low=language.percent(low, 1), high=language.percent(high, 1)
-        ),
-    }
+    return Figures(manifest.version, manifest.evaluated_on or "", shown)
 
 
 @cache
@@ -137,69 +125,36 @@ def _templates() -> Environment:
     )
 
 
-def _complaint(language: Language, problem: Problem) -> dict[str, str]:
-    slug = problem.kind.slug
-    return {
-        "title": language.say(f"problem.{slug}"),
-        "help": language.say(f"help.{REMEDIES.get(slug, 'other')}"),
-        "detail": problem.detail,
-    }
-
-
 def _answer(language: Language, screening: Screening) -> dict[str, Any]:
-    """What the template shows of an answer: sentences, and the widths of its bar."""
+    """What the template shows of an answer."""
     share, threshold = screening.probability, screening.threshold
-    leaning = screening.label.lower()
-    outcome = leaning
+    label = outcome = screening.label.lower()
     if screening.needs_review:
         outcome = "uncertain" if screening.reliable else "unfamiliar"
     alike = round(share * 100) == round(threshold * 100) and share != threshold
     decimals = 1 if alike else 0
-    version = screening.model.manifest.version
     return {
         "outcome": outcome,
-        "leans": leaning if outcome == "uncertain" else None,
-        "would_say": language.say(
-            "answer.would_say",
-            label=language.words[f"answer.{leaning}"],
-            percent=language.probability(share, decimals),
-        ),
+        "label": label,
+        "probability": share,
         "probability_text": language.probability(share, decimals),
-        "probability_width": f"{share * 100:.1f}%",
-        "threshold_x": f"{threshold * 100:.1f}%",
-        "threshold_text": language.say(
-            "answer.threshold", percent=language.percent(threshold, decimals)
-        ),
-        "warnings": [
-            _warning(language, code, message)
-            for code, message in screening.warnings
-            if code != UNFAMILIAR[0]  # the heading says it
-        ],
-        "causes": []
+        "threshold": threshold,
+        "threshold_text": language.percent(threshold, decimals),
+        # The heading says the one that is left out.
+        "warnings": [warning for warning in screening.warnings if warning != UNFAMILIAR],
+        "bacterial": None
         if outcome in ("normal", "unfamiliar")
-        else _causes(language, screening.causes),
-        "provenance": f"{language.say('about.version', version=isolated(version))} · "
-        f"{datetime.now().astimezone():%Y-%m-%d %H:%M %z}",
+        else _bacterial_share(screening.causes),
+        "version": screening.model.manifest.version,
+        "at": f"{datetime.now().astimezone():%Y-%m-%d %H:%M %z}",
         "picture": screening.overlay and _embedded(screening.overlay.data),
     }
 
 
-def _warning(language: Language, code: str, message: str) -> str:
-    if f"warning.{code}" in language.words:
-        return language.say(f"warning.{code}")
-    return f"{language.say('warning.other')} {message}"
-
-
-def _causes(language: Language, causes: dict[str, float] | None) -> list[tuple[str, str]]:
-    """Bacterial against viral, given that it is pneumonia, as percentages."""
+def _bacterial_share(causes: dict[str, float] | None) -> float | None:
+    """Of a pneumonia, how likely it is bacterial and not viral."""
     total = sum((causes or {}).values())
-    if not causes or total <= 0:
-        return []
-    bacterial = causes[BACTERIAL] / total
-    return [
-        (language.say("causes.bacterial"), language.percent(bacterial)),
-        (language.say("causes.viral"), language.percent(1 - bacterial)),
-    ]
+    return causes[BACTERIAL] / total if causes and total > 0 else None
 
 
 def _embedded(png: bytes) -> str:
