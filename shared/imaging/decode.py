@@ -34,7 +34,11 @@ from shared.imaging.tiff import TiffFile, check_pieces, holds_several
 
 
 class PillowImage(OpenedImage):
-    """An image that Pillow decodes; its `mode` is Pillow's name of the pixel type."""
+    """An image that Pillow decodes; its `mode` is Pillow's name of the pixel type.
+
+    Colours become luma (ITU-R BT.601), transparent parts black. More than 8 bits are reduced to the
+    highest eight that the pixels use, so that 12 bits stored in 16 do not come out black.
+    """
 
     def __init__(self, image: ImageFile, data: bytes, shortest_side: int) -> None:
         """Keeps what the header says; `open_image` calls this."""
@@ -42,45 +46,26 @@ class PillowImage(OpenedImage):
         self.width, self.height = image.size
         self.mode = image.mode
         self.decoded_bytes = decoded_bytes(image, data, shortest_side)
-        self._image: ImageFile | None = image
+        self._source = image
         self._shortest_side = shortest_side
-        self._endless = b""
         if image.format in ("JPEG", "MPO") and jpeg.lacks_end(data):
-            self._endless = data
+            self._source = data
             self.decoded_bytes += 2 * len(data) + self.width * self.height
 
-    def decode(self) -> NDArray[np.uint8]:
-        """Decode to grey, upright; once, as the file is let go of.
-
-        Colours become luma (ITU-R BT.601), transparent parts black. More than 8 bits are reduced
-        to the highest eight that the pixels use, so that 12 bits stored in 16 do not come out
-        black.
-
-        Returns:
-            (H, W) uint8, read-only: 0 is black.
-
-        Raises:
-            ImageRefused: The pixels are cut off or damaged.
-            RuntimeError: It was decoded before.
-        """
-        image, self._image = self._image, None
-        if image is None:
-            raise RuntimeError("an opened image is decoded once")
-        endless, self._endless = self._endless, b""
-        with refusing_damage(self.format):
-            if endless:
-                return _decode_to_the_last_row(endless, self._shortest_side)
-            if isinstance(image, JpegImagePlugin.JpegImageFile):
-                side = self._shortest_side
-                image.draft("L", (side, side) if side > 0 else None)
-            deep = bits_per_channel(image) > 8
-            image.decodermaxblock = BLOCK
-            image.load()
-            turn = _turn(image)
-            grey = to_grey(image, deep)
-            if turn is not None:
-                grey = grey.transpose(turn)
-            return np.asarray(grey, dtype=np.uint8)
+    def _decode(self, source: ImageFile | bytes) -> NDArray[np.uint8]:
+        side = self._shortest_side
+        if isinstance(source, bytes):
+            return _decode_to_the_last_row(source, side)
+        if isinstance(source, JpegImagePlugin.JpegImageFile):
+            source.draft("L", (side, side) if side > 0 else None)
+        deep = bits_per_channel(source) > 8
+        source.decodermaxblock = BLOCK
+        source.load()
+        turn = _turn(source)
+        grey = to_grey(source, deep)
+        if turn is not None:
+            grey = grey.transpose(turn)
+        return np.asarray(grey, dtype=np.uint8)
 
 
 # Pillow's plugins are called directly: `Image.open` would also warn of large images, which are

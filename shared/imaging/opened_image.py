@@ -1,11 +1,13 @@
 """An image of which only the header was read: what every format has in common."""
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.imaging.dicom.headers import Flag
+from shared.imaging.refusal import refusing_damage
 
 
 class OpenedImage(ABC):
@@ -27,8 +29,9 @@ class OpenedImage(ABC):
     mode: str
     decoded_bytes: int
     flags: tuple[Flag, ...] = ()
+    _source: Any
+    """What is decoded: the file, or what reads it."""
 
-    @abstractmethod
     def decode(self) -> NDArray[np.uint8]:
         """Decode to grey, upright; once, as the file is let go of.
 
@@ -39,3 +42,12 @@ class OpenedImage(ABC):
             ImageRefused: The pixels are cut off or damaged.
             RuntimeError: It was decoded before.
         """
+        source, self._source = self._source, None
+        if source is None:
+            raise RuntimeError("an opened image is decoded once")
+        with refusing_damage(self.format):
+            return self._decode(source)
+
+    @abstractmethod
+    def _decode(self, source: Any) -> NDArray[np.uint8]:
+        """Decode what was opened; may raise anything."""

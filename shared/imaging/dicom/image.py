@@ -73,27 +73,14 @@ class OpenedDicom(OpenedImage):
         self._pixels_at = pixels_at or 0
         self._pixel_bytes = allocated // 8
         self._stored_bytes = self.width * self.height * self._pixel_bytes
-        self._data: bytes | None = data
+        self._source = data
         self._refuse_what_the_file_has_not(data)
         self.decoded_bytes = self._estimate(data)
 
-    def decode(self) -> NDArray[np.uint8]:
-        """Decode to grey; once, as the file is let go of.
-
-        Returns:
-            (H, W) uint8: 0 is black.
-
-        Raises:
-            ImageRefused: The pixels are cut off or damaged.
-            RuntimeError: It was decoded before.
-        """
-        data, self._data = self._data, None
-        if data is None:
-            raise RuntimeError("an opened image is decoded once")
-        with refusing_damage(self.format):
-            native = self._syntax in NATIVE
-            stored = self._native(data) if native else self._decompressed(data)
-            return to_grey(stored, self._headers.dataset)
+    def _decode(self, source: bytes) -> NDArray[np.uint8]:
+        native = self._syntax in NATIVE
+        stored = self._native(source) if native else self._decompressed(source)
+        return to_grey(stored, self._headers.dataset)
 
     def _native(self, data: bytes) -> NDArray[Any]:
         """(H, W) uint8 or uint16, a view of the file where it can be (PS3.5, 8.1.1 and annex D)."""

@@ -13,6 +13,7 @@ from service.screening.network_input import DecodingMemory, network_input
 from service.settings import Settings
 from shared.imaging.decode import PillowImage, open_image
 from shared.imaging.memory_estimate import BLOCK
+from shared.imaging.opened_image import OpenedImage
 from shared.imaging.refusal import ImageRefused
 from tests.service.tiny_bundle import NORMAL_LIKE, PNEUMONIA_LIKE, encode, tilted
 
@@ -91,7 +92,7 @@ def test_memory_is_not_waited_for_for_ever() -> None:
 
 
 def test_what_nobody_waits_for_any_more_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(PillowImage, "decode")
+    monkeypatch.delattr(OpenedImage, "decode")
     budget = ByteBudget(2**26)
     with pytest.raises(CancelledError):
         network_input(PNEUMONIA_LIKE, DecodingMemory(budget, wanted=lambda: False))
