@@ -26,6 +26,7 @@ from pydantic import ValidationError
 from shared.bundle.manifest import FORMAT_VERSION
 from shared.bundle.manifest import Draft as Draft
 from shared.bundle.manifest import Manifest as Manifest
+from shared.runtime.whole_file import replacing
 
 MANIFEST_NAME: Final = "model.json"
 CURRENT_NAME: Final = "current"
@@ -113,7 +114,9 @@ def publish(models_dir: Path, write: Callable[[Path], Draft]) -> Path:
         temporary.rename(path)
         published = path
         _sync(models_dir)
-        _point_current_at(models_dir, manifest.version)
+        with replacing(models_dir / CURRENT_NAME) as file:
+            file.write(f"{manifest.version}\n".encode())
+        _sync(models_dir)
     except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
         kept = published is not None and _may_be_current(published)
@@ -192,26 +195,10 @@ def _finish(folder: Path, draft: Draft) -> Manifest:
         created=created,
         files=files,
     )
-    with (folder / MANIFEST_NAME).open("w", encoding="utf-8") as file:
-        file.write(manifest.model_dump_json(indent=2) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    with replacing(folder / MANIFEST_NAME) as file:
+        file.write(f"{manifest.model_dump_json(indent=2)}\n".encode())
     _sync(folder)
     return manifest
-
-
-def _point_current_at(models_dir: Path, version: str) -> None:
-    """Replace the file `current` in one step."""
-    temporary = models_dir / f".{CURRENT_NAME}-{secrets.token_hex(8)}"
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(version + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(models_dir / CURRENT_NAME)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync(models_dir)
 
 
 def _may_be_current(path: Path) -> bool:

@@ -1,9 +1,7 @@
 """Images of a split as arrays: decoded once through `shared`, as the service will, then cached."""
 
-import contextlib
 import hashlib
 import os
-import secrets
 import zipfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +16,7 @@ from shared import imaging, preprocessing
 from shared.imaging import decode
 from shared.imaging.refusal import ImageRefused
 from shared.labels import LABELS
+from shared.runtime.whole_file import replacing
 from trainer.data.dataset import ZIP_DAMAGE, Broken, Dataset, DatasetError, Split, check_split
 from trainer.data.patients import UNKNOWN_CAUSE, cause_of, patient_of
 
@@ -184,11 +183,9 @@ def _split(
 
 
 def _write_cache(stored: Path, split: Split, broken: list[Broken]) -> None:
-    # Not by the process: those of two containers may have the same number, and this folder.
-    partial = stored.with_suffix(f".{secrets.token_hex(8)}.partial")
     try:
         stored.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
+        with replacing(stored) as file:
             np.savez(
                 file,
                 images=split.images,
@@ -197,16 +194,12 @@ def _write_cache(stored: Path, split: Split, broken: list[Broken]) -> None:
                 sizes=split.sizes,
                 broken=np.array([(b.path, b.reason) for b in broken], np.str_).reshape(-1, 2),
             )
-        partial.replace(stored)
     except OSError as error:
         raise DatasetError(
             f"The decoded images cannot be kept in {stored.parent} ({error.strerror or error}; "
             f"{split.images.nbytes / 1e6:.0f} MB needed). Free some space, or name another folder: "
             "--work of fit, --out of a study."
         ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
 
 
 def _read_cache(stored: Path) -> tuple[Split, list[Broken]] | None:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from shared.runtime.whole_file import replacing
 from trainer.console import say
 from trainer.errors import TrainerError
 from trainer.runs.lock import Held, take_lock
@@ -99,12 +100,8 @@ class RunFolder:
 
 def write_atomically(path: Path, text: str) -> None:
     """Replace a text file in one step, and sync it."""
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    with replacing(path) as file:
+        file.write(text.encode())
 
 
 def check_writable(folder: Path, option: str) -> None:

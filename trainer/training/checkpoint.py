@@ -6,13 +6,13 @@ and the state of the dropout.
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
+from shared.runtime.whole_file import replacing
 from trainer.config.recipe import Recipe
 from trainer.data.dataset import Split
 from trainer.training.averaging import RunningAverage
@@ -75,12 +75,8 @@ class Checkpoint:
         }
         arrays |= {f"average_{i}": value for i, value in enumerate(self.average.weights)}
         note = {"identity": self.identity, "steps": self.average.steps, "history": self.history}
-        part = self.path.with_suffix(".part")
-        with part.open("wb") as file:
+        with replacing(self.path) as file:
             np.savez(file, note=np.array(json.dumps(note)), **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(self.path)
 
     def _variables(self) -> list[Any]:
         """Weights, the state of the dropout and the state of Adam, in a fixed order."""

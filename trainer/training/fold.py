@@ -16,6 +16,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.runtime.whole_file import replacing
 from trainer.config.options import Machines
 from trainer.config.recipe import Recipe
 from trainer.data.acquisition import Positions
@@ -116,8 +117,7 @@ def _answer(
     member = fit_member(recipe, train, folder, seed, teachers, rare, label=label)
     logits = predict_logits(member.model, held.images)
     keras.backend.clear_session()
-    partial = stored.with_suffix(".part")
-    with partial.open("wb") as file:
+    with replacing(stored) as file:
         np.savez(
             file,
             logits=logits,
@@ -125,5 +125,4 @@ def _answer(
             identity=np.array(identity),
             history=np.array(json.dumps(member.history)),
         )
-    partial.replace(stored)
     return logits, member.history

@@ -14,6 +14,7 @@ from typing import IO, Any, Final
 
 from service.offline.answer import read_file
 from service.offline.listing import SKIPPED_FOLDERS, files_of
+from shared.runtime.whole_file import replacing
 
 S3: Final = "s3://"
 
@@ -69,34 +70,24 @@ class LocalFolder:
 
     def write(self, name: str, data: bytes) -> None:
         """Makes a file, or replaces it: whole or not at all."""
-        self._temporary(name, data).replace(self._path / name)
+        path = self._path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as file:
+            file.write(data)
 
     def create(self, name: str, data: bytes) -> None:
         """The same, unless there is one already."""
-        temporary = self._temporary(name, data)
+        beside = f".{name}.{secrets.token_hex(4)}"
+        self.write(beside, data)
         try:
             with suppress(FileExistsError):  # of several that try, one succeeds
-                (self._path / name).hardlink_to(temporary)
+                (self._path / name).hardlink_to(self._path / beside)
         finally:
-            temporary.unlink(missing_ok=True)
+            self.remove(beside)
 
     def remove(self, name: str) -> None:
         """Removes a file, if there is one."""
         (self._path / name).unlink(missing_ok=True)
-
-    def _temporary(self, name: str, data: bytes) -> Path:
-        path = self._path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        try:
-            with temporary.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
-        return temporary
 
 
 class S3Folder:

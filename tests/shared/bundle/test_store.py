@@ -11,6 +11,7 @@ import pytest
 from shared.bundle import store as bundle
 from shared.bundle.manifest import Draft, OperatingPoint
 from shared.bundle.store import BundleInvalid, PublishFailed, current, open_bundle, publish
+from shared.runtime.whole_file import replacing
 
 NETWORK = bytes(range(256)) * 40
 
@@ -93,7 +94,7 @@ def full(*_: object, **__: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-@pytest.mark.parametrize("step", ["write", "_finish", "_sync", "_point_current_at"])
+@pytest.mark.parametrize("step", ["write", "_finish", "_sync", "current"])
 def test_a_full_disk_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -106,6 +107,10 @@ def test_a_full_disk_leaves_nothing(
             full()
             raise AssertionError
 
+    elif step == "current":
+        monkeypatch.setattr(
+            bundle, "replacing", lambda path: full() if path.name == step else replacing(path)
+        )
     else:
         monkeypatch.setattr(bundle, step, full)
     with pytest.raises(PublishFailed, match="No space left") as caught:
