@@ -18,7 +18,7 @@ from trainer.evaluation.changes import conclusion
 from trainer.evaluation.metrics import ECE_BINS, FIGURES
 from trainer.evaluation.results import HOSPITAL, Findings, SetResult
 from trainer.report import plots
-from trainer.report.summary import summarise
+from trainer.report.summary import Summary, summarise
 
 THREE = ("normal", "bacterial", "viral")
 Picture = dict[str, Any]
@@ -27,7 +27,6 @@ Picture = dict[str, Any]
 def render_report(findings: Findings) -> str:
     """The report as one HTML text without links to anything outside it."""
     shown = findings.results[0]
-    drawn = {r.name: r.judged for r in findings.results}
     return (
         environment()
         .get_template("report.html.j2")
@@ -35,7 +34,7 @@ def render_report(findings: Findings) -> str:
             created=datetime.now(UTC),
             f=findings,
             shown=shown,
-            summary=summarise(shown, findings.published) if findings.published else None,
+            s=summarise(shown, findings.published) if findings.published else None,
             minimum=MINIMUM,
             hospital=HOSPITAL,
             conclusion=conclusion(findings.changes),
@@ -43,33 +42,19 @@ def render_report(findings: Findings) -> str:
             figure_names=FIGURES,
             style_names=STATISTICS,
             bins=ECE_BINS,
-            curves=plots.learning_curves(findings.histories) if findings.histories else None,
-            roc=plots.roc_and_precision_recall(drawn),
-            reliability=plots.reliability(drawn),
-            sweeps=[
-                {
-                    "name": r.name,
-                    "figure": plots.threshold_sweep(r.judged),
-                    "rows": plots.sweep_rows(r.judged),
-                }
-                for r in findings.results[:2]
-            ],
-            histogram=plots.probabilities(shown.judged),
-            confusions=[
-                {
-                    "name": r.name,
-                    "two": plots.confusion(r.evaluation.confusion, LABELS),
-                    "three": plots.confusion(r.evaluation.confusion_three, THREE)
-                    if r.evaluation.confusion_three
-                    else None,
-                }
-                for r in findings.results
-            ],
+            plots=plots,
+            drawn={result.name: result.judged for result in findings.results},
+            three=THREE,
             samples=_samples(shown, findings.samples) if findings.images else [],
             mistakes=_mistakes(shown, findings.samples) if findings.images else [],
             sanity=_sanity(shown, findings) if findings.images else [],
         )
     )
+
+
+def render_summary(summary: Summary) -> str:
+    """The top of the report alone."""
+    return environment().get_template("summary.html.j2").render(s=summary, minimum=MINIMUM)
 
 
 def environment() -> Environment:
@@ -82,16 +67,26 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     found.filters["interval"] = _interval
+    found.filters["of_100"] = _of_100
     found.filters["percent"] = lambda value: f"{100 * value:.1f} %"
     found.filters["thousands"] = lambda value: f"{value:,}"
     return found
 
 
-def _interval(value: Interval | None, digits: int = 3) -> str:
+def _interval(value: Interval | None) -> str:
     if value is None:
         return "–"
     to = "–" if value.low >= 0 else " to "  # not to be taken for a minus
-    return f"{value.value:.{digits}f} ({value.low:.{digits}f}{to}{value.high:.{digits}f})"
+    return f"{value.value:.3f} ({value.low:.3f}{to}{value.high:.3f})"
+
+
+def _of_100(share: Interval) -> str:
+    """A share as "93 (95 % interval 87 to 97)", never rounded to none or all."""
+    value, low, high = (
+        f"{100 * x:.1f}" if f"{100 * x:.0f}" in ("0", "100") and 0 < x < 1 else f"{100 * x:.0f}"
+        for x in (share.value, share.low, share.high)
+    )
+    return f"{value} (95 % interval {low} to {high})"
 
 
 def _samples(result: SetResult, count: int) -> list[Picture]:

@@ -17,7 +17,6 @@ from trainer.evaluation.metrics import ECE_BINS, Judged
 # Okabe and Ito's palette: told apart by colour-blind readers too.
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#777777"
 COLOURS = (BLUE, ORANGE, GREEN, RED, "#CC79A7", "#56B4E9")
-Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def learning_curves(histories: Sequence[list[dict[str, float]]]) -> Markup:
