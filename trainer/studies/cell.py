@@ -16,7 +16,7 @@ from trainer.runs.lock import take_lock
 from trainer.runs.provenance import revision
 from trainer.runs.run_folder import write_atomically
 from trainer.studies.design import Cell
-from trainer.studies.plan import CELLS, Plan
+from trainer.studies.plan import CELLS, Plan, load_images
 
 RESULT = "result.json"
 _CUT = 0  # the seed that cuts the folds, for all seeds of the trainings
@@ -59,7 +59,6 @@ def _train(plan: Plan, cell: Cell, data: Path, out: Path) -> dict[str, Any]:
     from trainer.data.splits import folds
     from trainer.model.backend import load_keras
     from trainer.studies.figures import measure_cell
-    from trainer.studies.images import load_images
 
     design, variant = plan.design, plan.design.recipes[cell.recipe]
     prepared = load_images(data, out, design.folds, design.limit)

@@ -3,15 +3,20 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
+from trainer.config.options import Options
 from trainer.console import say
 from trainer.data.dataset import Dataset, check_split, find_dataset
 from trainer.errors import TrainerError
 from trainer.runs.lock import Held, take_lock
 from trainer.runs.run_folder import check_writable, write_atomically
 from trainer.studies.design import Design, parse_design
+
+if TYPE_CHECKING:
+    from trainer.data.preparation import Prepared
 
 PLAN = "plan.json"
 CELLS = "cells"
@@ -88,6 +93,24 @@ def plan_study(design: Design, data: Path, out: Path) -> Plan:
     return plan
 
 
+@lru_cache(maxsize=1)
+def load_images(data: Path, out: Path, folds: int, limit: int) -> "Prepared":
+    """The training folder, checked and audited: decoded once for all cells, kept between them.
+
+    Args:
+        data: The folder or .zip.
+        out: Of the study; `cache` in it holds the decoded images.
+        folds: Into how many parts it must be possible to cut the patients.
+        limit: Images of each class to use; 0: all.
+
+    Raises:
+        TrainerError: The data are not usable.
+    """
+    from trainer.data.preparation import prepare
+
+    return prepare(data, out, Options(folds=folds, limit=limit), test=False)
+
+
 def _alone(out: Path) -> IO[str]:
     try:
         return take_lock(out / ".lock")
@@ -98,7 +121,6 @@ def _alone(out: Path) -> IO[str]:
 
 def _make_plan(design: Design, dataset: Dataset, out: Path) -> Plan:
     from trainer.data.preparation import describe_machines
-    from trainer.studies.images import load_images
 
     if (out / CELLS).exists():
         raise TrainerError(
