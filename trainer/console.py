@@ -33,6 +33,19 @@ def bar(label: str, unit: str = "image") -> Iterator[Callable[[int, int], None]]
         yield update
 
 
+@contextmanager
+def going_on_by(how: str) -> Iterator[None]:
+    """Note on what stops the work, such as Ctrl-C, how to go on with it; the message of an error
+    says itself what to do first."""
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException as stop:
+        stop.add_note(how)
+        raise
+
+
 def duration(seconds: float) -> str:
     """A duration in words: "40 s", "12 min", "3 h 20 min"."""
     if seconds < 90:

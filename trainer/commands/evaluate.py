@@ -9,8 +9,8 @@ from shared.interpretation import Interpretation
 from trainer.config.options import Options
 from trainer.console import say
 from trainer.errors import TrainerError
-from trainer.evaluation.measure import assess, load_single, run_network
-from trainer.evaluation.results import Findings, measure
+from trainer.evaluation.measure import assess, load_single, measure_network
+from trainer.evaluation.results import Findings
 from trainer.report.html import render_report
 from trainer.runs.run_folder import write_atomically
 
@@ -44,8 +44,7 @@ def evaluate(
     onnx = bundle.file("model.onnx")
     name, images = load_single(data, split)
     say("Bundle", manifest.version)
-    outputs = run_network(onnx, images, name)
-    own = measure(name, images, outputs, interpretation, options.resamples, options.seed)
+    own = measure_network(onnx, name, images, interpretation, options)
     findings = replace(
         assess(onnx, interpretation, [own], options, external, not_chest),
         training=manifest.training,

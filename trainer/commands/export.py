@@ -13,11 +13,17 @@ from shared.interpretation import Interpretation
 from shared.labels import PNEUMONIA
 from trainer.config.options import DECIDING, Options
 from trainer.console import say
-from trainer.data.audit import fingerprint
 from trainer.decision.decision import decide
 from trainer.errors import TrainerError
-from trainer.evaluation.measure import assess, find_single, load_single, run_network
-from trainer.evaluation.results import Findings, measure
+from trainer.evaluation.measure import (
+    assess,
+    find_single,
+    load_single,
+    measure_network,
+    run_network,
+    warn_if_learned,
+)
+from trainer.evaluation.results import Findings
 from trainer.runs.bundles import open_model
 from trainer.runs.provenance import revision, versions
 from trainer.runs.publish import draft_of, publish_files, texts_of
@@ -93,8 +99,7 @@ def export(
         interpretation = _interpretation(onnx, heads, kept, data, calibrate_on, options)
         own = []
         if measured:
-            outputs = run_network(onnx, measured[1], measured[0])
-            own.append(measure(*measured, outputs, interpretation, options.resamples, options.seed))
+            own.append(measure_network(onnx, *measured, interpretation, options))
         else:
             say(
                 "  warning",
@@ -149,12 +154,8 @@ def _interpretation(
 ) -> Interpretation:
     if data is not None and calibrate_on:
         name, images = load_single(data, calibrate_on)
-        if kept is not None and kept.data.fingerprint == fingerprint(images):
-            say(
-                "  warning",
-                "the network learned from these images: it is surer of them than of others, and "
-                "so is what is calibrated on them",
-            )
+        if kept is not None:
+            warn_if_learned(kept.data, images)
         return decide(
             run_network(onnx, images, name).logits,
             heads,

@@ -8,14 +8,13 @@ What a stage leaves in the run's folder is not done again.
 import hashlib
 import json
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trainer.console import duration, say
+from trainer.console import duration, going_on_by, say
 from trainer.data.audit import fingerprint
 from trainer.data.image_folder import load_unlike
 from trainer.data.preparation import Prepared, describe_machines, prepare
@@ -72,7 +71,7 @@ def fit(request: Request, run: RunFolder | None = None) -> Path:
     worked_on_it = run.state.get("revisions", [])
     run.save(**request.state(), revisions=list(dict.fromkeys([*worked_on_it, revision()])))
     say("Run", f"{run.path}{' (resumed)' if resumed else ''}")
-    with closing(run), _resumable(request, run):
+    with closing(run), going_on_by(_how_to_go_on(request, run)):
         fitted = _network(request, prepared, unlike, run)
 
         from trainer.runs.publish import conclude
@@ -103,21 +102,13 @@ def _images(prepared: Prepared) -> dict[str, str | None]:
     return {"fingerprint": prepared.data.fingerprint, "learned": fingerprint(learned)}
 
 
-@contextmanager
-def _resumable(request: Request, run: RunFolder) -> Iterator[None]:
-    """Note on what stops the run, such as Ctrl-C, how to go on with it."""
-    try:
-        yield
-    except Exception:
-        raise  # its message says what to do first
-    except BaseException as stop:
-        elsewhere = request.work.resolve() != (request.models / ".trainer").resolve()
-        work = f" --work {request.work}" if elsewhere else ""
-        stop.add_note(
-            f"Go on with: python -m trainer fit --models {request.models}{work} --resume "
-            f"{run.path.name}"
-        )
-        raise
+def _how_to_go_on(request: Request, run: RunFolder) -> str:
+    elsewhere = request.work.resolve() != (request.models / ".trainer").resolve()
+    work = f" --work {request.work}" if elsewhere else ""
+    return (
+        f"Go on with: python -m trainer fit --models {request.models}{work} --resume "
+        f"{run.path.name}"
+    )
 
 
 def _network(

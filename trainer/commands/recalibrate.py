@@ -17,7 +17,7 @@ from trainer.decision.recalibration import Recalibrated
 from trainer.decision.recalibration import recalibrate as fit_rule
 from trainer.errors import TrainerError
 from trainer.evaluation.changes import Change, changes_of, conclusion
-from trainer.evaluation.measure import assess, load_single, run_network
+from trainer.evaluation.measure import assess, load_single, run_network, warn_if_learned
 from trainer.evaluation.results import SetResult, measure, measure_answers
 from trainer.report.summary import MANY
 from trainer.runs.provenance import revision, versions
@@ -60,12 +60,7 @@ def recalibrate(
         raise TrainerError(f"The bundle cannot be recalibrated: {error}") from error
     say("Bundle", manifest.version)
     name, loaded = load_single(data, split)
-    if manifest.data.fingerprint == fingerprint(loaded):
-        say(
-            "  warning",
-            "the network learned from these images: it is surer of them than of others, and so is "
-            "what is calibrated on them",
-        )
+    warn_if_learned(manifest.data, loaded)
     images, copies = without_copies(loaded)
     if copies:
         say("  left out", f"{copies} exact copies of other images")

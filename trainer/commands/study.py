@@ -11,12 +11,11 @@ Any process may be killed, and the same command goes on. Nothing is published.
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from tqdm import tqdm
 
-from trainer.console import duration, say
+from trainer.console import duration, going_on_by, say
 from trainer.errors import TrainerError
 from trainer.runs.lock import take_lock
 from trainer.runs.run_folder import write_atomically
@@ -42,7 +41,7 @@ def study(design: Design, data: Path, out: Path, cell: int | None, scheduler: st
             finished; the others are all the same.
     """
     data, out = data.absolute(), out.absolute()
-    with _resumable():
+    with going_on_by("Run the same command again to go on."):
         plan = plan_study(design, data, out)
         cells = plan.design.cells
         say("Study", f"{out}: {design.describe()}")
@@ -62,18 +61,6 @@ def study(design: Design, data: Path, out: Path, cell: int | None, scheduler: st
             f"{len(failed)} of {len(cells)} cells are not finished ({names}{more}): {reasons} What "
             "is finished is kept; run the same command again to go on."
         )
-
-
-@contextmanager
-def _resumable() -> Iterator[None]:
-    """Note on what stops the study, such as Ctrl-C, how to go on."""
-    try:
-        yield
-    except Exception:
-        raise  # its message says what to do first
-    except BaseException as stop:
-        stop.add_note("Run the same command again to go on.")
-        raise
 
 
 def _shown(

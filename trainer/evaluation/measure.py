@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shared.bundle.manifest import Data
 from shared.interpretation import Interpretation
 from shared.network import Outputs
 from trainer.bootstrap import Interval, wilson
 from trainer.config.options import Options
 from trainer.console import bar, say
+from trainer.data.audit import fingerprint
 from trainer.data.dataset import Dataset, Split, check_split, find_dataset
 from trainer.data.image_folder import list_files, load_pictures
 from trainer.data.loading import load_split
@@ -32,6 +34,24 @@ def run_network(onnx: Path, split: Split, name: str) -> Outputs:
     """The outputs for one set of images, with a bar."""
     with bar(f"Predict {name}") as progress:
         return predict(onnx, split.images, maps=True, progress=progress)
+
+
+def measure_network(
+    onnx: Path, name: str, split: Split, interpretation: Interpretation, options: Options
+) -> SetResult:
+    """Run a network over one set of images, with a bar, and measure it by a rule."""
+    outputs = run_network(onnx, split, name)
+    return measure(name, split, outputs, interpretation, options.resamples, options.seed)
+
+
+def warn_if_learned(known: Data, images: Split) -> None:
+    """Say so where the images to calibrate on are those that the network was fitted on."""
+    if known.fingerprint == fingerprint(images):
+        say(
+            "  warning",
+            "the network learned from these images: it is surer of them than of others, and so is "
+            "what is calibrated on them",
+        )
 
 
 def find_single(path: Path, split: str | None = None) -> tuple[Dataset, str]:
@@ -129,10 +149,7 @@ def assess(
     results = [*own]
     for name, path in external.items():
         images = load_single(path)[1]
-        outputs = run_network(onnx, images, name)
-        results.append(
-            measure(name, images, outputs, interpretation, options.resamples, options.seed)
-        )
+        results.append(measure_network(onnx, name, images, interpretation, options))
     refused = {
         name: share
         for name, path in not_chest.items()
