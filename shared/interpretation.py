@@ -5,7 +5,7 @@ One rule for everybody: the service answers by it, and the trainer measures it, 
 figures are those of the answers that callers get.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Final, Self
 
 import numpy as np
@@ -100,14 +100,7 @@ class Interpretation:
     @classmethod
     def of(cls, manifest: Draft) -> Self:
         """The rule that a bundle's manifest records."""
-        return cls(
-            manifest.heads,
-            manifest.operating_point,
-            manifest.calibration,
-            manifest.cause_calibration,
-            manifest.refusal,
-            manifest.unfamiliar,
-        )
+        return cls(**{part.name: getattr(manifest, part.name) for part in fields(cls)})
 
     def answer(
         self, logits: NDArray[np.float32], features: NDArray[np.float32] | None = None

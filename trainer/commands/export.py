@@ -116,7 +116,7 @@ def export(
             cost={"parameters": network.count_params(), **findings.cost},
             caveat=options.caveat or _caveat(kept),
         )
-        draft = draft_of(findings, heads, bool(named_outputs(network)))
+        draft = draft_of(findings, bool(named_outputs(network)))
         files = {file.name: file.read_bytes() for file in (h5, onnx)}
         path = publish_files(models, files, texts_of(findings), draft)
     point = interpretation.operating_point

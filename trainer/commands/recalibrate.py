@@ -96,7 +96,7 @@ def recalibrate(
         files = {name: bundle.read(name) for name in {*_NETWORK, "history.csv"} & {*manifest.files}}
     except BundleInvalid as error:
         raise TrainerError(f"The bundle was changed meanwhile: {error}") from error
-    draft = draft_of(findings, manifest.heads, manifest.heatmap)
+    draft = draft_of(findings, manifest.heatmap)
     path = publish_files(models, files, texts_of(findings), draft)
     _tell(changes, after)
     say("Done", f"{path}; a service of this models folder takes it up by itself")

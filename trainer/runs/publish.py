@@ -77,7 +77,7 @@ def conclude(request: Request, prepared: "Prepared", fitted: Fitted, run: RunFol
     texts = {**texts_of(findings), "history.csv": history_csv(record["histories"])}
     for name, text in texts.items():
         write_atomically(run.path / name, text)
-    draft = draft_of(findings, heads, bool(named_outputs(fitted.model)))
+    draft = draft_of(findings, bool(named_outputs(fitted.model)))
     network = {path.name: path.read_bytes() for path in (fitted.h5, fitted.onnx)}
     return publish_files(request.models, network, texts, draft)
 
@@ -110,16 +110,10 @@ def publish_files(
     return publish(models, write)
 
 
-def draft_of(findings: Findings, heads: tuple[str, ...], heatmap: bool) -> Draft:
+def draft_of(findings: Findings, heatmap: bool) -> Draft:
     """The manifest before it is published, with the figures of the first result, if any."""
-    rule = findings.interpretation
     return Draft(
-        heads=heads,
-        calibration=rule.calibration,
-        cause_calibration=rule.cause_calibration,
-        operating_point=rule.operating_point,
-        refusal=rule.refusal,
-        unfamiliar=rule.unfamiliar,
+        **vars(findings.interpretation),  # each under the same name
         heatmap=heatmap,
         data=findings.data,
         **(_figures(findings.results[0]) if findings.results else {}),
