@@ -61,13 +61,7 @@ class Group:
 
     def to_json(self) -> dict[str, Any]:
         """The group without its images, for the manifest."""
-        return {
-            "kind": self.kind,
-            "name": self.name,
-            "images": len(self.images),
-            "counts": self.counts,
-            "shortcut": self.shortcut,
-        }
+        return {**vars(self), "images": len(self.images)}
 
 
 def find_groups(split: Split, seed: int = 0) -> list[Group]:
