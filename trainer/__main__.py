@@ -25,6 +25,7 @@ from pydantic import ValidationError
 
 from shared.bundle.store import PublishFailed
 from shared.imaging.hardening import harden
+from shared.runtime.file_lock import LocksUnsupported
 from trainer.cli import build_parser, given
 from trainer.config.knobs import explain
 from trainer.config.options import CROSS_VALIDATION, DECIDING, RECALIBRATING, REPORTING, Options
@@ -85,7 +86,7 @@ def main(arguments: list[str] | None = None) -> int:
     except _WrongValue as error:
         _print_error(str(error))
         return 2
-    except (TrainerError, PublishFailed) as error:
+    except (TrainerError, PublishFailed, LocksUnsupported) as error:
         return _print_error(str(error))
     except Exception as error:  # noqa: BLE001 - a traceback helps no user
         if asked.traceback:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import IO, Any, Final, Self
 
 from service.offline.answer import PASSING
-from service.offline.lock import locked
 from service.offline.row import Row
 from service.offline.seen import SeenPaths
+from shared.runtime.file_lock import FileLock
 
 
 class ResultsInvalid(ValueError):
@@ -43,7 +43,7 @@ class Results:
 
         Raises:
             ResultsInvalid: It is of another kind, or of another model.
-            Locked: Another run writes to it.
+            Held: Another run writes to it.
             OSError: It cannot be written.
         """
         if path.suffix not in (".csv", ".jsonl"):
@@ -56,7 +56,8 @@ class Results:
         self._seen = SeenPaths()
         path.parent.mkdir(parents=True, exist_ok=True)
         with ExitStack() as opened:
-            opened.enter_context(locked(path.resolve()))  # one lock for all links to it
+            real = path.resolve()  # one lock for all links to it
+            opened.enter_context(FileLock(real.with_name(f".{real.name}.lock")))
             if fresh:
                 path.unlink(missing_ok=True)
             new = not path.exists() or path.stat().st_size == 0

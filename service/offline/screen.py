@@ -13,10 +13,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from service.offline.listing import exists, files_of
-from service.offline.lock import Locked
 from service.offline.results import Results, ResultsInvalid
 from service.offline.screener import Screener, load_model
 from service.settings import Settings
+from shared.runtime.file_lock import Held
 
 EXIT_OK, EXIT_INVALID, EXIT_INTERRUPTED = 0, 2, 130
 
@@ -50,8 +50,8 @@ def screen_folders(paths: list[Path], out: Path, settings: Settings, fresh: bool
             return _screen_all(paths, total, results, screener)
     except ResultsInvalid as invalid:
         return _fail(str(invalid))
-    except Locked as locked:
-        return _fail(f"{out} is being written by {locked}. Wait for it, or name another file.")
+    except Held as holder:
+        return _fail(f"{out} is being written by {holder}. Wait for it, or name another file.")
     except OSError as error:
         return _fail(f"Cannot write {out}: {error.strerror}. Rows written so far are kept.")
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from shared.runtime.file_lock import FileLock
 from trainer.console import duration, going_on_by, say
 from trainer.errors import TrainerError
-from trainer.runs.lock import take_lock
 from trainer.runs.run_folder import write_atomically
 from trainer.studies.cell import read_result
 from trainer.studies.design import Cell, Design
@@ -89,7 +89,7 @@ def _shown(
 
 def _write_table(plan: Plan, out: Path) -> None:
     """Write it anew, and print it; of several processes the last has all results."""
-    with take_lock(out / ".lock", wait=True):
+    with FileLock(out / ".lock", wait=True):
         found: dict[Cell, dict[str, float]] = {}
         for cell in plan.design.cells:
             if (result := read_result(plan, cell, out)) is not None:

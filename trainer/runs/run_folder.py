@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from shared.runtime.file_lock import FileLock, Held
 from shared.runtime.whole_file import replacing
 from trainer.console import say
 from trainer.errors import TrainerError
-from trainer.runs.lock import Held, take_lock
 
 _STATE = "run.json"
 
@@ -33,7 +33,7 @@ class RunFolder:
         self.path = path
         self.state = state
         try:
-            self._lock = take_lock(path / ".lock")
+            self._lock = FileLock(path / ".lock")
         except Held as holder:
             raise TrainerError(
                 f"The run {path} is being worked on by {holder}. Wait for it, or start a new run "

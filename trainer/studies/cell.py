@@ -11,8 +11,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from shared.runtime.file_lock import FileLock
 from trainer.errors import TrainerError
-from trainer.runs.lock import take_lock
 from trainer.runs.provenance import revision
 from trainer.runs.run_folder import write_atomically
 from trainer.studies.design import Cell
@@ -47,7 +47,7 @@ def finish_cell(plan: Plan, cell: Cell, data: Path, out: Path, wait: bool = Fals
     """
     folder = out / CELLS / cell.name
     folder.mkdir(parents=True, exist_ok=True)
-    with take_lock(folder / ".lock", wait):
+    with FileLock(folder / ".lock", wait):
         if read_result(plan, cell, out) is None:
             result = _train(plan, cell, data, out)
             write_atomically(folder / RESULT, json.dumps(result, indent=2) + "\n")

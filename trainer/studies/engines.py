@@ -6,9 +6,9 @@ from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 
+from shared.runtime.file_lock import Held
 from trainer.console import say
 from trainer.errors import TrainerError
-from trainer.runs.lock import Held
 from trainer.studies.cell import finish_cell
 from trainer.studies.plan import Plan
 from trainer.studies.task import train_cell

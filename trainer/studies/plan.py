@@ -5,13 +5,13 @@ import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
+from shared.runtime.file_lock import FileLock, Held
 from trainer.config.options import Options
 from trainer.console import say
 from trainer.data.dataset import Dataset, check_split, find_dataset
 from trainer.errors import TrainerError
-from trainer.runs.lock import Held, take_lock
 from trainer.runs.run_folder import check_writable, write_atomically
 from trainer.studies.design import Design, parse_design
 
@@ -111,12 +111,12 @@ def load_images(data: Path, out: Path, folds: int, limit: int) -> "Prepared":
     return prepare(data, out, Options(folds=folds, limit=limit), test=False)
 
 
-def _alone(out: Path) -> IO[str]:
+def _alone(out: Path) -> FileLock:
     try:
-        return take_lock(out / ".lock")
+        return FileLock(out / ".lock")
     except Held as holder:
         say("Waiting", f"for the plan, which {holder} makes")
-        return take_lock(out / ".lock", wait=True)
+        return FileLock(out / ".lock", wait=True)
 
 
 def _make_plan(design: Design, dataset: Dataset, out: Path) -> Plan:
