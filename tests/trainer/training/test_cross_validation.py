@@ -17,7 +17,10 @@ from trainer.model.backend import load_keras
 
 load_keras()
 
+from trainer.model.network import build_network  # noqa: E402
+from trainer.training import fold  # noqa: E402
 from trainer.training.cross_validation import cross_validate  # noqa: E402
+from trainer.training.loop import FittedMember  # noqa: E402
 
 RECIPE = Recipe(
     sizes="224",
@@ -29,7 +32,7 @@ RECIPE = Recipe(
     mixed_precision=False,
     **PLAIN_VIEWS,
 )
-OPTIONS = Options(folds=2, fold_sizes="64-96")
+OPTIONS = Options(folds=2, fold_sizes="64")
 
 
 @pytest.fixture
@@ -48,7 +51,7 @@ def test_all_are_answered_once_and_an_unknown_machine_too(
     prepared: Prepared, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = cross_validate(prepared, RECIPE, OPTIONS, tmp_path)
-    assert found.logits.shape == (2, 16, 2)
+    assert found.logits.shape == (1, 16, 2)
     assert np.isfinite(found.logits).all()
     assert (found.logits != 0).all()
     np.testing.assert_array_equal(found.machines, found.logits[:, 12:])
@@ -62,11 +65,30 @@ def test_all_are_answered_once_and_an_unknown_machine_too(
 
 
 def test_a_machine_that_is_learned_from_is_held_out_whole_once_more(
-    prepared: Prepared, tmp_path: Path
+    prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Networks that learn nothing: what matters is from whom they would, and whom they answer."""
+    learned: dict[Path, list[str]] = {}
+
+    def note(recipe: Recipe, train: Split, folder: Path, *_: object, **__: object) -> FittedMember:
+        learned[folder] = train.paths
+        folder.mkdir(parents=True)
+        return FittedMember(build_network(recipe), [])
+
+    monkeypatch.setattr(fold, "fit_member", note)
     kept = replace(prepared, learned=np.ones(16, bool))
-    options = replace(OPTIONS, machines="weigh", fold_sizes="64")
+    options = replace(OPTIONS, machines="weigh", fold_sizes="64-96")
     found = cross_validate(kept, RECIPE, options, tmp_path)
-    assert found.machines.shape == (1, 4, 2)
+    assert found.logits.shape == (2, 16, 2)
+    assert found.machines.shape == (2, 4, 2)
     assert {path.name for path in tmp_path.iterdir()} == {"fold-1", "fold-2", "machines"}
     assert not np.array_equal(found.machines, found.logits[:, 12:])
+
+    everyone = prepared.splits["train"].paths
+    answered = {folder: np.load(folder / fold.ANSWERS)["paths"].tolist() for folder in learned}
+    assert sorted(everyone + everyone[12:]) == sorted(
+        path for folder, paths in answered.items() if folder.name == "member-1" for path in paths
+    )
+    assert len(learned) == 6
+    for folder, paths in learned.items():
+        assert sorted(paths + answered[folder]) == sorted(everyone)

@@ -26,7 +26,12 @@ from trainer.model.onnx_export import named_outputs  # noqa: E402
 from trainer.training import loop  # noqa: E402
 from trainer.training.averaging import RunningAverage  # noqa: E402
 from trainer.training.checkpoint import ResumeMismatch  # noqa: E402
-from trainer.training.loop import compile_learner, fit_member, predict_logits  # noqa: E402
+from trainer.training.loop import (  # noqa: E402
+    FittedMember,
+    compile_learner,
+    fit_member,
+    predict_logits,
+)
 
 
 def phantoms(seed: int, count: int) -> Split:
@@ -67,21 +72,33 @@ QUICK = Recipe(
 )
 
 
-def test_a_member_is_its_last_average_and_is_found_again(tmp_path: Path) -> None:
-    train = phantoms(0, 8)
-    first = fit_member(QUICK, train, tmp_path, 0, progress=False)
-    again = fit_member(QUICK, train, tmp_path, 0, progress=False)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where a member was trained, and may be found again."""
+    return tmp_path_factory.mktemp("member")
+
+
+@pytest.fixture(scope="module")
+def member(folder: Path) -> FittedMember:
+    """A member that was trained quickly."""
+    return fit_member(QUICK, phantoms(0, 8), folder, 0, progress=False)
+
+
+def test_a_member_is_its_last_average_and_is_found_again(
+    member: FittedMember, folder: Path
+) -> None:
+    again = fit_member(QUICK, phantoms(0, 8), folder, 0, progress=False)
     assert [row["epoch"] for row in again.history] == [1, 2]
-    assert again.history == first.history
-    for one, other in zip(first.model.get_weights(), again.model.get_weights(), strict=True):
+    assert again.history == member.history
+    for one, other in zip(member.model.get_weights(), again.model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_checkpoint_of_other_images_is_not_gone_on_with(tmp_path: Path) -> None:
-    fit_member(replace(QUICK, epochs=1), phantoms(0, 8), tmp_path, 0, progress=False)
+@pytest.mark.usefixtures("member")
+def test_a_checkpoint_of_other_images_is_not_gone_on_with(folder: Path) -> None:
     others = replace(phantoms(0, 8), paths=[f"other {i}" for i in range(8)])
     with pytest.raises(ResumeMismatch, match="digest of their names was"):
-        fit_member(replace(QUICK, epochs=1), others, tmp_path, 0, progress=False)
+        fit_member(QUICK, others, folder, 0, progress=False)
 
 
 def test_a_training_that_diverges_says_so(tmp_path: Path) -> None:
