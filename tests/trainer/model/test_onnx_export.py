@@ -27,7 +27,7 @@ from trainer.model.onnx_export import (  # noqa: E402
     heads_of,
 )
 
-RECIPE = Recipe(stem=8, widths="8-8-8-8", depth=1, mixed_precision=False)
+RECIPE = Recipe(sizes="64", stem=8, widths="8-8-8-8", depth=1, mixed_precision=False)
 Images = np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]
 
 
@@ -67,10 +67,21 @@ def test_own_network_keeps_its_named_outputs(sizes: str, images: Images, tmp_pat
     assert source.shape[1:] == [224, 224, 1]
 
 
-def test_a_changed_graph_is_noticed(images: Images, tmp_path: Path) -> None:
-    model, path = build_network(RECIPE), tmp_path / "model.onnx"
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[keras.Model, Path]:
+    """A network with all outputs that are served, and its graph; read-only."""
+    keras.utils.set_random_seed(1)
+    path = tmp_path_factory.mktemp("whole") / "model.onnx"
+    model = with_all_outputs(build_network(RECIPE))
     export_onnx(model, path)
-    graph = onnx.load(path)
+    return model, path
+
+
+def test_a_changed_graph_is_noticed(
+    whole: tuple[keras.Model, Path], images: Images, tmp_path: Path
+) -> None:
+    model, path = whole[0], tmp_path / "model.onnx"
+    graph = onnx.load(whole[1])
     kernel = next(i for i in graph.graph.initializer if len(i.dims) == 4)
     values = onnx.numpy_helper.to_array(kernel) * 1.5
     kernel.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float32), kernel.name))
@@ -90,11 +101,12 @@ def with_all_outputs(network: keras.Model) -> keras.Model:
 
 
 @pytest.mark.parametrize("name", ["logits", "activation_map", "features"])
-def test_every_served_output_is_compared(name: str, images: Images, tmp_path: Path) -> None:
-    model, path = with_all_outputs(build_network(RECIPE)), tmp_path / "model.onnx"
-    export_onnx(model, path)
-    assert check_equal(model, path, images) < 1e-4
-    model_file = onnx.load(path)
+def test_every_served_output_is_compared(
+    name: str, whole: tuple[keras.Model, Path], images: Images, tmp_path: Path
+) -> None:
+    model, path = whole[0], tmp_path / "model.onnx"
+    assert check_equal(model, whole[1], images) < 1e-4
+    model_file = onnx.load(whole[1])
     graph = model_file.graph
     [node] = [n for n in graph.node if name in n.output]
     node.output[0] = f"{name}_before"
