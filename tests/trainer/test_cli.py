@@ -1,5 +1,6 @@
 """What users get wrong: one clear message with the path and the remedy, and never half a bundle."""
 
+import json
 import re
 import resource
 import shutil
@@ -13,13 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.bundle.store import current
+from shared.bundle.store import Bundle, current, open_bundle
 from tests.trainer.conftest import ROOT, TINY, TinyRun, command, trainer
 from trainer.cli import build_parser
 from trainer.config.options import Options
 from trainer.config.recipe import Recipe
-from trainer.data.dataset import find_dataset
-from trainer.data.loading import load_split
+from trainer.data.preparation import prepare
 from trainer.model import backend
 from trainer.model.backend import missing_packages
 
@@ -182,30 +182,38 @@ def test_folder_that_cannot_be_written(option: str, phantoms: Path, tmp_path: Pa
     )
 
 
-def test_broken_files_are_listed_and_a_full_disk_leaves_a_run_that_can_go_on(
-    data: Path, tmp_path: Path
+def test_broken_files_are_left_out_and_listed(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A limit on the size of files stands for the full disk; it stops the larger late ones."""
     victim = sorted((data / "train" / "PNEUMONIA").iterdir())[0]
     victim.write_bytes(victim.read_bytes()[:900])
     (data / "train" / "NORMAL" / "0notes.txt").write_text("read me")
+    found = prepare(data, tmp_path / "work", Options(), test=True)
+    said = capsys.readouterr().out
+    assert f"train/PNEUMONIA/{victim.name}: " in said
+    assert "train/NORMAL/0notes.txt: " in said
+    assert "2 unreadable files skipped" in said
+    assert len(found.splits["train"]) == 24 + 23
+
+
+def test_a_full_disk_leaves_a_run_that_can_go_on(tiny_run: TinyRun, tmp_path: Path) -> None:
+    """A limit on the size of files stands for the full disk; it stops the report."""
     models = tmp_path / "models"
-    for split in ("train", "val"):  # decoded before, or that would be what fails
-        load_split(find_dataset(data), split, models / ".trainer" / "cache", limit=8)
-    done = limited(
-        *("fit", "--data", data, "--models", models, *QUICK, "--limit", "8", "--samples", "9"),
-        size=450_000,
-    )
+    shutil.copytree(tiny_run.models / ".trainer", models / ".trainer")
+    [run] = (models / ".trainer" / "runs").iterdir()
+    state = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({**state, "published": None}))
+    asked = ("fit", "--models", models, "--resume")
+    done = limited(*asked, size=(run / "report.html").stat().st_size // 2)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert "error: " in done.stderr
-    assert f"train/PNEUMONIA/{victim.name}: " in done.stdout
-    assert "train/NORMAL/0notes.txt: " in done.stdout
-    assert "2 unreadable files skipped" in done.stdout
     assert "space" in done.stderr
+    assert "trained already" in done.stdout
+    assert "accuracy" in done.stdout  # as far as that it came
     assert current(models) is None
     assert [p.name for p in models.iterdir()] == [".trainer"]
-    again = trainer("fit", "--models", models, "--resume")
+    again = trainer(*asked)
     assert again.returncode == 0, again.stderr
     assert current(models) is not None
 
@@ -377,8 +385,6 @@ class TestEvaluate:
     """`evaluate` on a published bundle."""
 
     def test_figures_are_those_of_the_manifest(self, tiny_run: TinyRun, tmp_path: Path) -> None:
-        import json
-
         report, figures = tmp_path / "report.html", tmp_path / "figures.json"
         done = trainer(
             *("evaluate", "--bundle", tiny_run.models, "--data", tiny_run.data),
@@ -416,59 +422,62 @@ class TestEvaluate:
         refused(trainer("evaluate", "--bundle", tiny_run.models, "--data", data), data, "--split")
 
 
+@pytest.fixture(scope="module")
+def exported(tiny_run: TinyRun, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """What `export` makes of the network of the tiny run, with a caveat; read-only."""
+    models = tmp_path_factory.mktemp("exported")
+    done = trainer(
+        *("export", tiny_run.bundle.file("model.h5"), "--models", models),
+        *("--data", tiny_run.data, "--resamples", "20", "--caveat", "Looked at twice."),
+    )
+    assert done.returncode == 0, done.stderr
+    return published(models)
+
+
+def published(models: Path) -> Bundle:
+    path = current(models)
+    assert path is not None
+    return open_bundle(path)
+
+
 class TestExport:
     """`export` of a bare .h5."""
 
     def test_own_network_in_a_bundle_keeps_its_decision(
-        self, tiny_run: TinyRun, tmp_path: Path
+        self, tiny_run: TinyRun, exported: Bundle
     ) -> None:
-        done = trainer(
-            *("export", tiny_run.bundle.file("model.h5"), "--models", tmp_path),
-            *("--data", tiny_run.data, "--resamples", "20"),
-        )
-        assert done.returncode == 0, done.stderr
-        from shared.bundle.store import open_bundle
-
-        path = current(tmp_path)
-        assert path is not None
-        manifest = open_bundle(path).manifest
-        before = tiny_run.bundle.manifest
+        manifest, before = exported.manifest, tiny_run.bundle.manifest
         assert manifest.operating_point == before.operating_point
         assert manifest.calibration == before.calibration
         assert manifest.refusal == before.refusal
         assert manifest.heads == before.heads
         assert manifest.data == before.data
         assert manifest.data.kaggle
-        card = open_bundle(path).file("MODEL_CARD.md").read_text()
+        card = exported.file("MODEL_CARD.md").read_text()
         for part in ("CC BY 4.0", "Adults", "datasets: [paultimothymooney"):
             assert part in card
         assert manifest.metrics["roc_auc"].value == pytest.approx(before.metrics["roc_auc"].value)
 
-    def test_a_caveat_stays_with_a_network(self, tiny_run: TinyRun, tmp_path: Path) -> None:
-        h5 = tiny_run.bundle.file("model.h5")
-        for name, more in (("said", ("--caveat", "Looked at twice.")), ("kept", ())):
-            done = trainer(
-                *("export", h5, "--models", tmp_path / name, *more),
-                *("--data", tiny_run.data, "--resamples", "20"),
-            )
-            assert done.returncode == 0, done.stderr
-            path = current(tmp_path / name)
-            assert path is not None
-            assert "**Looked at twice.**" in (path / "MODEL_CARD.md").read_text()
-            h5 = path / "model.h5"
+    def test_a_caveat_stays_and_calibration_on_what_was_learned_from_is_said(
+        self, tiny_run: TinyRun, exported: Bundle, tmp_path: Path
+    ) -> None:
+        done = trainer(
+            *("export", exported.file("model.h5"), "--models", tmp_path),
+            *("--data", tiny_run.data, "--calibrate-on", "train", "--resamples", "20"),
+        )
+        assert done.returncode == 0, done.stderr
+        assert "the network learned from these images" in done.stdout
+        for bundle in (exported, published(tmp_path)):
+            assert "**Looked at twice.**" in bundle.file("MODEL_CARD.md").read_text()
 
     def test_bare_network_gets_threshold_one_half_or_a_calibrated_one(
         self, tiny_run: TinyRun, tmp_path: Path
     ) -> None:
-        from shared.bundle.store import open_bundle
-
         h5 = tmp_path / "bare.h5"
         shutil.copyfile(tiny_run.bundle.file("model.h5"), h5)
         done = trainer("export", h5, "--models", tmp_path / "plain")
         assert done.returncode == 0, done.stderr
-        path = current(tmp_path / "plain")
-        assert path is not None
-        plain = open_bundle(path).manifest
+        plain = published(tmp_path / "plain").manifest
         assert (plain.operating_point.threshold, plain.operating_point.rule) == (0.5, "fixed=0.5")
         assert (plain.refusal, plain.metrics, plain.evaluated_on) == (None, {}, None)
         done = trainer(
@@ -476,26 +485,15 @@ class TestExport:
             *("--calibrate-on", "train", "--rule", "balanced", "--resamples", "20"),
         )
         assert done.returncode == 0, done.stderr
-        path = current(tmp_path / "fitted")
-        assert path is not None
-        fitted = open_bundle(path).manifest
+        bundle = published(tmp_path / "fitted")
+        fitted = bundle.manifest
         assert fitted.operating_point.rule == "balanced"
         assert fitted.calibration.temperature != 1
         assert fitted.evaluated_on is not None
         assert fitted.evaluated_on.startswith("test")
-        card = open_bundle(path).file("MODEL_CARD.md").read_text()
+        card = bundle.file("MODEL_CARD.md").read_text()
         assert "Chosen on train alone: the temperature, " in card
         assert "the calibration of the causes" in card
-
-    def test_calibration_on_what_the_network_learned_from_is_said(
-        self, tiny_run: TinyRun, tmp_path: Path
-    ) -> None:
-        done = trainer(
-            *("export", tiny_run.bundle.file("model.h5"), "--models", tmp_path),
-            *("--data", tiny_run.data, "--calibrate-on", "train", "--resamples", "20"),
-        )
-        assert done.returncode == 0, done.stderr
-        assert "the network learned from these images" in done.stdout
 
     @pytest.mark.parametrize("more", [(), ("--split", "test")])
     def test_split_that_is_measured_is_not_calibrated_on(
