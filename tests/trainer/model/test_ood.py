@@ -1,6 +1,8 @@
 """What must not be judged: the pictures that teach it, the head that knows, the known features."""
 
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -22,7 +24,7 @@ from trainer.model.ood import fit_refusal
 
 Grey = NDArray[np.uint8]
 POINT = OperatingPoint(threshold=0.5, rule="", low=0.5, high=0.5)
-RECIPE = Recipe(stem=8, widths="8-16-16-16", depth=1)
+RECIPE = Recipe(sizes="96", stem=8, widths="8-16-16-16", depth=1)
 
 
 def split(seed: int, count: int) -> Split:
@@ -33,21 +35,38 @@ def split(seed: int, count: int) -> Split:
     return Split(images, labels.astype(np.int64), np.full(count, -1), names, names)
 
 
-@pytest.mark.parametrize("unlike", [None, split(3, 8).images], ids=["alone", "with others"])
-def test_an_ensemble_judges_as_its_first_member_does(unlike: Grey | None, tmp_path: Path) -> None:
-    train, held_out = split(1, 12), split(2, 8)
-    members = [build_network(RECIPE) for _ in range(2)]
-    model, _, unfamiliar = fit_refusal(
-        combine(members), train, held_out, RECIPE, images=16, epochs=1, unlike=unlike
+@dataclass(frozen=True)
+class Judge:
+    """An ensemble of two whose first member knows whom to judge, and what its limits are of."""
+
+    model: keras.Model
+    refusal: dict[str, Any]
+    unfamiliar: dict[str, Any]
+    held_out: Split
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["alone", "with others"])
+def judge(request: pytest.FixtureRequest) -> Judge:
+    """Without, and with, X-rays that it must not judge."""
+    small, held_out = replace(RECIPE, sizes="64"), split(2, 40)
+    members = combine([build_network(small) for _ in range(2)])
+    unlike = split(3, 8).images if request.param else None
+    model, refusal, unfamiliar = fit_refusal(
+        members, split(1, 12), held_out, small, images=16, epochs=1, unlike=unlike
     )
-    heads = ("pneumonia", "viral", "chest_xray", "familiar")[: 3 if unlike is None else 4]
+    heads = ("pneumonia", "viral", "chest_xray", "familiar")[: 4 if request.param else 3]
     assert heads_of(model) == heads
-    assert ("weight" in unfamiliar) == (unlike is not None)
+    assert ("weight" in unfamiliar) == request.param
+    return Judge(model, refusal, unfamiliar, held_out)
+
+
+def test_an_ensemble_judges_as_its_first_member_does(judge: Judge, tmp_path: Path) -> None:
+    model, images = judge.model, judge.held_out.images[:8]
     h5, onnx = tmp_path / "model.h5", tmp_path / "model.onnx"
     model.save(h5)
     export_onnx(load_network(h5), onnx)
-    found = predict(onnx, held_out.images, maps=True)
-    x = scale(held_out.images)
+    found = predict(onnx, images, maps=True)
+    x = scale(images)
     first, second = ([np.asarray(o) for o in m(x, training=False)] for m in members_of(model))
     mean = (first[-3][:, :2] + second[2]) / 2
     assert found.features is not None
@@ -58,18 +77,15 @@ def test_an_ensemble_judges_as_its_first_member_does(unlike: Grey | None, tmp_pa
     np.testing.assert_allclose(found.features, first[-1], atol=1e-3)
 
 
-@pytest.mark.parametrize("unlike", [None, split(3, 8).images], ids=["alone", "with others"])
-def test_as_few_held_out_xrays_are_refused_and_flagged_as_the_limits_say(
-    unlike: Grey | None,
-) -> None:
-    train, held_out = split(1, 12), split(2, 40)
-    model, refusal, unfamiliar = fit_refusal(
-        build_network(RECIPE), train, held_out, RECIPE, images=16, epochs=1, unlike=unlike
-    )
+def test_as_few_held_out_xrays_are_refused_and_flagged_as_the_limits_say(judge: Judge) -> None:
     rule = Interpretation(
-        heads_of(model), POINT, refusal=Refusal(**refusal), unfamiliar=Unfamiliar(**unfamiliar)
+        heads_of(judge.model),
+        POINT,
+        refusal=Refusal(**judge.refusal),
+        unfamiliar=Unfamiliar(**judge.unfamiliar),
     )
-    *_, logits, _, features = (np.asarray(o) for o in model(scale(held_out.images)))
+    first = members_of(judge.model)[0]
+    *_, logits, _, features = (np.asarray(o) for o in first(scale(judge.held_out.images)))
     answers = rule.answer(logits, features)
     assert answers.refused is not None
     assert answers.unfamiliar is not None
