@@ -18,14 +18,16 @@ PHONE = {"width": 320, "height": 640}
 DESKTOP = {"width": 1280, "height": 900}
 
 
-def _states(driver: Driver, pictures: dict[str, Path]) -> dict[str, list[str]]:
+def _states(
+    driver: Driver, pictures: dict[str, Path], contrast: bool = True
+) -> dict[str, list[str]]:
     """What axe finds in the empty page and in each kind of answer."""
-    found = {"empty": driver.violations()}
+    found = {"empty": driver.violations(contrast)}
     driver.choose(*(pictures[state] for state in STATES))
     for place, state in enumerate(STATES):
         driver.page.locator(".entry").nth(place).click()
         driver.outcome()
-        found[state] = driver.violations()
+        found[state] = driver.violations(contrast)
     return found
 
 
@@ -41,7 +43,8 @@ def test_axe_finds_nothing_in_any_language(
     open_page: OpenPage, pictures: dict[str, Path], tag: str
 ) -> None:
     driver = open_page(locale=tag, viewport=DESKTOP, reduced_motion="reduce")
-    _clean(tag, _states(driver, pictures))
+    # The colours are those of one style sheet, which reads from the left or from the right.
+    _clean(tag, _states(driver, pictures, contrast=tag in ("en", "ur")))
 
 
 @pytest.mark.parametrize(("tag", "scheme"), [("en", "light"), ("en", "dark"), ("ur", "dark")])
