@@ -39,9 +39,7 @@ class Recipe:
     widths: str = knob(
         "24-48-80-152", "channels a stage", "four stages, each at half the size of the last"
     )
-    depth: Count = knob(
-        2, "residual blocks a stage", "with two, 128 pixels are 64 M multiply-adds"
-    )
+    depth: Count = knob(2, "residual blocks a stage", "with two, 128 pixels are 64 M multiply-adds")
     dropout: Share = knob(0.3, "share of the pooled features", "regularises the dense heads only")
 
     # The schedule

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import keras
 
 HOSPITAL = "the X-rays of the hospital that recalibrated it"
-_HELD = "a tenth of the training patients"  # which `fit` holds out of the refusal
+_HELD = "a fifth of the training patients"  # which `fit` holds out of the refusal
 
 
 @dataclass(frozen=True)

@@ -164,7 +164,7 @@ def test_what_was_chosen_on_images_is_said_with_their_name(findings: Findings) -
     chosen = (
         ("cross-validation", ("the temperature", "the bias", "the threshold")),
         (
-            "a tenth of the training patients",
+            "a fifth of the training patients",
             ("the limit of what is refused", "the limit of what is unfamiliar"),
         ),
     )
