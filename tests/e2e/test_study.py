@@ -65,7 +65,7 @@ def check_whole(out: Path, epochs: int) -> None:
 
 
 def test_killed_in_an_epoch_and_taken_over_by_two(data: Path, tmp_path: Path) -> None:
-    epochs, out = 8, tmp_path / "out"
+    epochs, out = 5, tmp_path / "out"
     logs = [tmp_path / f"log-{name}" for name in "abc"]
     asked = command(tmp_path, data, epochs)
     with running(asked, logs[0]) as first:
@@ -83,9 +83,9 @@ def test_killed_in_an_epoch_and_taken_over_by_two(data: Path, tmp_path: Path) ->
 
 
 @pytest.fixture(scope="module")
-def begun_eightfold(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A study that eight processes began together, four for each cell."""
-    folder = tmp_path_factory.mktemp("eight")
+def begun_by_four(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study that four processes began together, two for each cell."""
+    folder = tmp_path_factory.mktemp("four")
     with ExitStack() as stack:
         pods = [
             stack.enter_context(
@@ -94,27 +94,27 @@ def begun_eightfold(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
                     folder / f"log-{number}",
                 )
             )
-            for number in range(8)
+            for number in range(4)
         ]
-        assert [pod.wait(PATIENCE) for pod in pods] == [0] * 8, (folder / "log-0").read_text()
+        assert [pod.wait(PATIENCE) for pod in pods] == [0] * 4, (folder / "log-0").read_text()
     return folder
 
 
-def test_eight_that_begin_together_decode_once_and_train_each_cell_once(
-    begun_eightfold: Path,
+def test_four_that_begin_together_decode_once_and_train_each_cell_once(
+    begun_by_four: Path,
 ) -> None:
-    logs = [*begun_eightfold.glob("log-*")]
+    logs = [*begun_by_four.glob("log-*")]
     assert epochs_said(logs) == CELLS
     assert sum("Data  " in log.read_text() for log in logs) <= 1 + CELLS
-    check_whole(begun_eightfold / "out", 1)
-    assert len([*begun_eightfold.glob("out/cache/train-*")]) == 1
-    assert not [*begun_eightfold.rglob("*.part*")]
+    check_whole(begun_by_four / "out", 1)
+    assert len([*begun_by_four.glob("out/cache/train-*")]) == 1
+    assert not [*begun_by_four.rglob("*.part*")]
 
 
 def test_what_is_finished_is_skipped_without_loading_what_trains(
-    begun_eightfold: Path, data: Path
+    begun_by_four: Path, data: Path
 ) -> None:
-    arguments = command(begun_eightfold, data, 1)[3:]
+    arguments = command(begun_by_four, data, 1)[3:]
     code = (
         "import sys; from trainer.__main__ import main; code = main(sys.argv[1:]); "
         "print(sorted({'tensorflow', 'keras', 'sklearn', 'cv2', 'scipy'} & set(sys.modules))); "
@@ -134,7 +134,7 @@ def test_what_is_finished_is_skipped_without_loading_what_trains(
 
 def test_a_cluster_goes_on_without_a_worker_that_is_killed(data: Path, tmp_path: Path) -> None:
     pytest.importorskip("distributed")
-    epochs, out, port = 8, tmp_path / "out", free_port()
+    epochs, out, port = 5, tmp_path / "out", free_port()
     logs = [tmp_path / f"log-{name}" for name in "ab"]
     asked = command(tmp_path, data, epochs, "--scheduler", f"tcp://127.0.0.1:{port}")
     with ExitStack() as stack:
