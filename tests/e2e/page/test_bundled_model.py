@@ -29,6 +29,8 @@ def _expected(url: str, picture: Path) -> str:
     if reply.status_code != 200:
         return "failed"
     answer = reply.json()
+    if not answer["reliable"]:
+        return "unfamiliar"
     return "uncertain" if answer["needs_review"] else str(answer["label"]).lower()
 
 
