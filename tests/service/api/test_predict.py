@@ -84,7 +84,7 @@ def test_the_heatmap_is_a_small_png_with_transparency(client: httpx.Client) -> N
     assert isinstance(heatmap, dict)
     picture = Image.open(io.BytesIO(base64.b64decode(heatmap["png"])))
     assert picture.size == (heatmap["width"], heatmap["height"]) == (224, 224)
-    assert picture.mode == "RGBA"
+    assert picture.has_transparency_data
     assert len(heatmap["png"]) < 60_000
 
 

@@ -59,7 +59,7 @@ def test_negative_evidence_is_cut_away() -> None:
 def test_the_layer_is_transparent_but_where_the_evidence_is() -> None:
     activation = np.full((7, 7), -1.0, np.float32)
     activation[1, 5] = 3.0
-    layer = np.asarray(Image.open(io.BytesIO(draw_layer(activation).data)))
+    layer = np.asarray(Image.open(io.BytesIO(draw_layer(activation).data)).convert("RGBA"))
     assert layer.shape == (LAYER_SIDE, LAYER_SIDE, 4)
     row, column = np.unravel_index(layer[..., 3].argmax(), layer.shape[:2])
     assert abs(row - LAYER_SIDE * 1.5 / 7) < 18
