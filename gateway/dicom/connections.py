@@ -9,6 +9,7 @@ import ssl
 from socketserver import BaseServer
 from typing import Any, Final
 
+from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import ThreadedAssociationServer
 
 _PIECE: Final = 1 << 18
@@ -17,8 +18,19 @@ _SPARE: Final = 2
 """Connections that may be open without an association, for each that may have one."""
 
 
+class _SharedContexts(list[PresentationContext]):
+    """What is accepted, told to each association: pynetdicom copies it all, and changes nothing."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> list[PresentationContext]:
+        return list(self)
+
+
 class BoundedServer(ThreadedAssociationServer):
     """Refuses connections beyond its bounds, and waits for none longer than the idle time."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.contexts = _SharedContexts(self.contexts)
 
     def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
         """The next connection; its TLS handshake takes place in its own thread."""
