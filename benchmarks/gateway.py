@@ -11,9 +11,11 @@ The gateway's share is images a second the one way by images a second the other.
 
 All programs run on this machine. With the cores shared, what gateway, archive and senders take is
 taken from the service: the share cannot exceed what the service and its client need for an image by
-what all programs need for one, which is printed as the most that is possible. `--apart` gives the
-service the first core, in both ways, and all else the others, as if it ran on another machine: the
-share says then whether the gateway keeps the service busy.
+what all programs need for one. `--apart` gives the service the first core, in both ways, and all
+else the others, as if it ran on another machine: the share says then whether the gateway keeps the
+service busy, and cannot exceed what that core allows. What is possible by processor time is printed
+beside what was measured, and what part of it went to archive and senders, which stand in for a
+hospital's own machines: on a machine that is busy with something else, only the times say anything.
 
 Needs orthanc and dcmtk. Real X-rays where there are some (XRAY_DATA, else ../shared/data), else
 phantoms.
@@ -51,10 +53,29 @@ _OVERLOADED = {408, 503}
 _SENDERS = 2
 """Associations that images come on: as many as Orthanc sends over, by default."""
 
+_LOOKS_EVERY = 0.5
+"""Seconds between looks whether all is delivered: each costs the gateway a millisecond."""
+
+_PEERS = ("archive", "client")
+
 _ADDRESSES = {
     "service, what the gateway asks": "/predict?heatmap=true&picture=true",
     "service, the answer alone": "/predict",
 }
+
+
+@dataclass(frozen=True)
+class Run:
+    """One measurement.
+
+    Attributes:
+        rate: Images a second.
+        processor: Processor time an image took in each program, in milliseconds; "client" is who
+            sends: this process, or storescu.
+    """
+
+    rate: float
+    processor: dict[str, float]
 
 
 def main() -> None:
@@ -89,14 +110,15 @@ def main() -> None:
             if options.endurance:
                 endure(place, folder, pictures, options.endurance)
             else:
-                measure(place, folder, pictures, options.images, options.rounds)
+                runs = measure(place, folder, pictures, options.images, options.rounds)
+                report(runs, cores, options.apart)
             print("left in the spool:", sum(1 for _ in place.spool.rglob("*.dcm")), "files")
 
 
 def measure(
     place: Hospital, folder: Path, pictures: Sequence[Path], images: int, rounds: int
-) -> None:
-    """Runs all measurements in turn, and prints what came of them."""
+) -> dict[str, list[Run]]:
+    """Runs all measurements in turn."""
     runs: dict[str, list[Run]] = {name: [] for name in (*_ADDRESSES, "gateway")}
     for _ in range(rounds):
         with written(folder, pictures, images) as folders:
@@ -106,7 +128,7 @@ def measure(
                 runs[name].append(timed(place, images, partial(ask, url, files)))
             work = partial(pass_through, place, folders, images)
             runs["gateway"].append(timed(place, images, work))
-    report(runs)
+    return runs
 
 
 def endure(place: Hospital, folder: Path, pictures: Sequence[Path], images: int) -> None:
@@ -118,20 +140,6 @@ def endure(place: Hospital, folder: Path, pictures: Sequence[Path], images: int)
             pass_through(place, folders, count)
         print(f"; {done + count}, {place.gateway.memory() / 1e6:.0f}", end="", flush=True)
     print()
-
-
-@dataclass(frozen=True)
-class Run:
-    """One measurement.
-
-    Attributes:
-        rate: Images a second.
-        processor: Processor time an image took in each program, in milliseconds; "client" is who
-            sends: this process, or storescu.
-    """
-
-    rate: float
-    processor: dict[str, float]
 
 
 def timed(place: Hospital, images: int, work: Callable[[], None]) -> Run:
@@ -149,8 +157,8 @@ def timed(place: Hospital, images: int, work: Callable[[], None]) -> Run:
     )
 
 
-def report(runs: dict[str, list[Run]]) -> None:
-    """Prints the medians as a table."""
+def report(runs: dict[str, list[Run]], cores: Sequence[int], apart: bool) -> None:
+    """Prints the medians as a table, and what share is possible with these cores."""
 
     def median(name: str, program: str) -> float:
         return statistics.median(run.processor[program] for run in runs[name])
@@ -163,9 +171,16 @@ def report(runs: dict[str, list[Run]]) -> None:
         rate = statistics.median(run.rate for run in measured)
         columns = " | ".join(f"{median(name, one):.1f}" for one in programs)
         print(f"| {name} | {rate:.2f} | {gateway / rate:.2f} | {columns} |")
-    needed = sum(median("gateway", one) for one in programs)
-    most = (sum(median(name, one) for one in ("service", "client")) / needed for name in _ADDRESSES)
-    print("the most that is possible with the cores shared:", *(f"{one:.2f}" for one in most))
+    peers = sum(median("gateway", one) for one in _PEERS)
+    own, service = median("gateway", "gateway"), median("gateway", "service")
+    print(f"archive and senders take {100 * peers / (peers + own + service):.0f} % of the time")
+    for name in _ADDRESSES:
+        alone = median(name, "service")
+        if apart:
+            most = alone / max(service, (own + peers) / (len(cores) - 1))
+        else:
+            most = (alone + median(name, "client")) / (service + own + peers)
+        print(f"share of the rate of {name}: {most:.2f} at most, by processor time")
 
 
 def ask(url: str, files: Sequence[Path]) -> None:

@@ -16,8 +16,8 @@ stopping = threading.Event()
 
 def route(instance: str) -> None:
     """Has an instance sent by a job: it outlives a restart, and fails where the gateway is away."""
-    tags = json.loads(orthanc.RestApiGet(f"/instances/{instance}/simplified-tags"))
-    if tags.get("Modality") in RADIOGRAPHS:
+    series = json.loads(orthanc.RestApiGet(f"/instances/{instance}/series"))
+    if series["MainDicomTags"].get("Modality") in RADIOGRAPHS:
         job = {"Resources": [instance], "Synchronous": False}
         orthanc.RestApiPost("/modalities/gateway/store", json.dumps(job))
 
