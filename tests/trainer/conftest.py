@@ -18,7 +18,7 @@ from tests.phantoms import write_kaggle_folder
 from trainer.__main__ import main
 
 ROOT = Path(__file__).resolve().parents[2]
-EPOCHS = 4  # enough that a run can be stopped between two of them, however slow the machine
+EPOCHS = 3  # enough that a run can be stopped between two of them, however slow the machine
 # Small enough for seconds on two busy cores; every stage of a run is still taken.
 TINY = (
     *(
