@@ -20,8 +20,7 @@ COMPILE := $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 TESTS ?= tests
 # Where test-floors has its environment.
 FLOORS ?= .venv-floors
-# Processes that test: one more than two cores, for many tests wait for a server or a browser.
-JOBS  ?= 3
+JOBS  ?= 2
 # Per cent of the lines that the tests' own process must run; those of servers and runs that it starts do not count.
 COVERED := 85
 
