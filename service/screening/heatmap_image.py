@@ -95,7 +95,7 @@ def draw_layer(activation: NDArray[np.float32]) -> Picture:
 
     Returns:
         224 x 224, to be stretched over the image; its opacity is the strength of the evidence. A
-        palette has the colours: as RGBA it would take five times as long to write.
+        palette has the colours: as RGBA it would take four times as long to write.
     """
     heat = heat_of(activation, (LAYER_SIDE, LAYER_SIDE))
     heat.putpalette(PALETTE.tobytes())

@@ -46,7 +46,7 @@ class Recipe:
     epochs: Count = knob(
         30,
         "passes over as many images as the training folder holds",
-        "what ships took; 18 and 22 ranked held-out patients worse; none is chosen afterwards",
+        "what ships took, taught; 18 so ranked held-out patients worse; none is chosen afterwards",
     )
     batch_size: Count = knob(32, "images", "small enough for two cores; other sizes were not tried")
     learning_rate: Positive = knob(
