@@ -115,7 +115,7 @@ class Recipe:
         0.15, "probability of local equalisation", "some consoles do it (CLAHE; Zuiderveld, 1994)"
     )
     frame: Probability = knob(
-        0.2,
+        0.3,
         "probability of black margins or a burnt-in marker",
         "borders differ between the classes",
     )

@@ -175,11 +175,12 @@ def _frame(view: GREY, rng: np.random.Generator) -> None:
     """Black or bright margins, and a burnt-in letter, in place."""
     height, width = view.shape
     level = int(rng.choice([0, 0, 0, 20, 255]))
-    for side in range(4):
-        if rng.random() < 0.4:
-            depth = int(rng.uniform(0.01, 0.08) * height)
-            edge = np.rot90(view, side)
-            edge[:depth] = level
+    # All around, as a frame is, or each side by itself.
+    sides = range(4) if rng.random() < 0.4 else np.flatnonzero(rng.random(4) < 0.4)
+    for side in sides:
+        depth = int(rng.uniform(0.01, 0.08) * height)
+        edge = np.rot90(view, side)
+        edge[:depth] = level
     if rng.random() < 0.6:
         corner = (int(rng.uniform(0.02, 0.85) * width), int(rng.uniform(0.08, 0.95) * height))
         letter = str(rng.choice(["L", "R", "AP", "P", "SUP"]))
