@@ -47,7 +47,6 @@ _STATE: dict[str, Any] = {
     "test": True,
     "external": {},
     "not_chest": {},
-    "teachers": [],
 }
 _FULL = 5 * 2**20  # bytes; with less left a failed write means a full disk
 
@@ -111,14 +110,11 @@ def _fit(asked: argparse.Namespace) -> None:
             "--data is missing: give the folder or the .zip that holds train and test, or "
             "--resume to go on with a run. `python -m trainer download` fetches the data."
         )
-    if "teaching" in given(asked, Recipe) and not asked.teacher:
-        raise _WrongValue("--teaching needs a --teacher: without one, the labels are all")
     fit(_request(asked, work, _STATE))
 
 
 def _request(asked: argparse.Namespace, work: Path, began: dict[str, Any]) -> "Request":
     """What a run began with, with what is asked for now."""
-    from trainer.runs.bundles import find_teacher
     from trainer.runs.request import Request
 
     others = {name: _named(name, getattr(asked, name)) for name in ("external", "not_chest")}
@@ -133,7 +129,6 @@ def _request(asked: argparse.Namespace, work: Path, began: dict[str, Any]) -> "R
         _chosen(asked, Recipe, began["recipe"]),
         _chosen(asked, Options, began["options"]),
         began["test"] if asked.test is None else asked.test,
-        teachers=tuple(map(find_teacher, asked.teacher)) or tuple(map(Path, began["teachers"])),
         unlike=Path(unlike) if unlike else None,
         **others,
     )

@@ -43,15 +43,6 @@ def build_parser() -> argparse.ArgumentParser:
         "default MODELS/.trainer",
     )
     fit.add_argument(
-        "--teacher",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="BUNDLE",
-        help="learn the answers of this network, in place of the labels; may be repeated, and the "
-        "mean of all counts",
-    )
-    fit.add_argument(
         "--unlike",
         type=Path,
         metavar="DIR",

@@ -22,7 +22,6 @@ from trainer.data.splits import folds
 from trainer.errors import TrainerError
 from trainer.evaluation.measure import check_others
 from trainer.model.backend import load_keras, missing_packages
-from trainer.runs.bundles import open_model
 from trainer.runs.provenance import revision
 from trainer.runs.request import Fitted, Request
 from trainer.runs.run_folder import RunFolder, check_writable, write_atomically
@@ -151,25 +150,15 @@ def _train(
     from trainer.model.ood import fit_refusal
     from trainer.training.checkpoint import ResumeMismatch
     from trainer.training.cross_validation import cross_validate
-    from trainer.training.distillation import Teachers
     from trainer.training.loop import fit_member
 
     recipe, options = request.recipe, request.options
     learned = np.flatnonzero(prepared.learned)
     train = prepared.splits["train"].select(learned)
     rare = prepared.machines[learned] if options.machines == "weigh" else None
-    teachers = (
-        Teachers([open_model(path) for path in request.teachers]) if request.teachers else None
-    )
-    if teachers:
-        say(
-            "  warning",
-            "the teachers have learned from patients of every fold: what is told out of fold will "
-            "flatter a little",
-        )
     members = []
     try:
-        found = cross_validate(prepared, recipe, options, folder, teachers)
+        found = cross_validate(prepared, recipe, options, folder)
         for index, member in enumerate(recipe.members()):
             several = f"Member {index + 1}/{len(recipe.input_sizes)}, {member.sizes} pixels"
             members.append(
@@ -178,7 +167,6 @@ def _train(
                     train,
                     folder / f"member-{index + 1}",
                     options.seed + index,
-                    teachers,
                     rare,
                     label=several if len(recipe.input_sizes) > 1 else "Training",
                 )
@@ -208,7 +196,6 @@ def _train(
         "histories": [m.history for m in members],
         "out_of_fold": found.logits.tolist(),
         "machines": found.machines.tolist(),
-        "teachers": [{"network": digest} for digest in teachers.digests] if teachers else [],
         "unlike": _described(unlike),
         "refusal": refusal,
         "unfamiliar": unfamiliar,

@@ -1,8 +1,7 @@
-"""Bundles that were published before: to measure, to export anew, to teach."""
+"""Bundles that were published before: to measure, to export anew."""
 
 from pathlib import Path
 
-from shared.bundle.manifest import PNEUMONIA_HEAD, VIRAL_HEAD
 from shared.bundle.store import MANIFEST_NAME, Bundle, BundleInvalid, current, open_bundle
 from trainer.errors import TrainerError
 
@@ -25,19 +24,3 @@ def open_model(path: Path) -> Bundle:
         f"{path} is neither a bundle (a folder with {MANIFEST_NAME}) nor a models folder with a "
         "bundle. Train one with `fit`, or make one out of an .h5 with `export`."
     )
-
-
-def find_teacher(path: Path) -> Path:
-    """The folder of a bundle that can teach.
-
-    Raises:
-        TrainerError: It is no bundle, or does not tell both pneumonia and its cause.
-    """
-    bundle = open_model(path)
-    heads = bundle.manifest.heads
-    if not {PNEUMONIA_HEAD, VIRAL_HEAD} <= set(heads):
-        raise TrainerError(
-            f"{path} cannot teach: its network answers {', '.join(heads)}; a teacher answers "
-            f"{PNEUMONIA_HEAD} and {VIRAL_HEAD}. Leave it out."
-        )
-    return bundle.path

@@ -152,7 +152,6 @@ def training_record(
     return {
         "recipe": request.recipe.to_json(),
         "options": request.options.to_json(),
-        "teachers": record["teachers"],
         "unlike": record.get("unlike"),
         "calibrated_on": CROSS_VALIDATION,
         "acquisition": [group.to_json() for group in prepared.groups],

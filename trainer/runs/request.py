@@ -25,7 +25,6 @@ class Request:
         external: Further sets to measure on at the end, by name.
         not_chest: Folders of pictures that should be refused, by name.
         unlike: A folder of chest X-rays that the network must not judge, to learn from; or None.
-        teachers: Bundles whose answers the members learn, in place of the labels.
     """
 
     data: Path
@@ -36,7 +35,6 @@ class Request:
     test: bool = True
     external: dict[str, Path] = field(default_factory=dict)
     not_chest: dict[str, Path] = field(default_factory=dict)
-    teachers: tuple[Path, ...] = ()
     unlike: Path | None = None
 
     def state(self) -> dict[str, Any]:
@@ -47,7 +45,6 @@ class Request:
             "external": {name: str(path.resolve()) for name, path in self.external.items()},
             "not_chest": {name: str(path.resolve()) for name, path in self.not_chest.items()},
             "unlike": str(self.unlike.resolve()) if self.unlike else None,
-            "teachers": [str(path.resolve()) for path in self.teachers],
             "recipe": self.recipe.to_json(),
             "options": self.options.to_json(),
         }

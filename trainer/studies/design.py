@@ -96,8 +96,7 @@ class Design:
             "seeds": list(self.seeds),
             "limit": self.limit,
             "recipes": {
-                name: {"machines": variant.machines}
-                | {k: v for k, v in variant.recipe.to_json().items() if k != "teaching"}
+                name: {"machines": variant.machines, **variant.recipe.to_json()}
                 for name, variant in self.recipes.items()
             },
         }
@@ -166,12 +165,7 @@ def parse_design(said: dict[str, Any]) -> Design:
 
 
 def _variant(said: dict[str, Any], where: str) -> Variant:
-    if "teaching" in said:
-        raise TrainerError(
-            f"{where}teaching: a study has no teachers, as they would have learned from the "
-            "patients of every fold; leave it out"
-        )
-    own = [item.name for item in fields(Recipe) if item.name != "teaching"]
+    own = [item.name for item in fields(Recipe)]
     _refuse_unknown(said, ("machines", *own), where)
     recipe = _checked(Recipe, where, {key: said[key] for key in own if key in said})
     options = _checked(Options, where, {k: said[k] for k in ("machines",) if k in said})

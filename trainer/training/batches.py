@@ -13,7 +13,6 @@ from shared.preprocessing import scale
 from trainer.config.recipe import Recipe
 from trainer.data.augmentation import augment, mix
 from trainer.data.dataset import Split
-from trainer.training.distillation import Teachers
 
 Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
@@ -27,8 +26,7 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
     About half of each batch is normal, the other half pneumonia, shared evenly by bacterial, viral
     and unknown cause, as far as the split has them: what is common must not be cheaper to get
     wrong. Images that are rare come a quarter as often as others of their kind. Epoch and position
-    in it seed each batch, so that a run that is resumed sees what an unbroken one sees. With
-    teachers, what those say to the same views is the recipe's share `teaching` of the targets.
+    in it seed each batch, so that a run that is resumed sees what an unbroken one sees.
 
     Items are (images, targets, weights): (B, 224, 224, 1) float32 in [0, 1], a pair of (B, 1)
     float32 targets for `pneumonia` and `viral` in [0, 1], and a pair of (B,) float32 weights: 1 for
@@ -40,7 +38,6 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
         split: Split,
         recipe: Recipe,
         seed: int,
-        teachers: Teachers | None = None,
         rare: Flags | None = None,
     ) -> None:
         """Draw the first epoch.
@@ -49,11 +46,10 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
             split: Images to learn from.
             recipe: Batch size, augmentation, and what makes the targets.
             seed: Of the order and of the augmentation.
-            teachers: What gives the targets in place of the labels; None: nobody.
             rare: (N,) which images come less often than others; None: none does.
         """
         super().__init__(workers=1, max_queue_size=8)
-        self.split, self.recipe, self.seed, self.teachers = split, recipe, seed, teachers
+        self.split, self.recipe, self.seed = split, recipe, seed
         rare = np.zeros(len(split), bool) if rare is None else rare
         self.pools, self.shares = _pools(split.strata(), rare)
         self.start_epoch(0)
@@ -90,9 +86,6 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
         pneumonia, viral, known = targets.T
         viral = viral / np.maximum(known, 1e-6)
         answers = np.stack([self._smooth(pneumonia), self._smooth(viral)], axis=1)
-        if self.teachers is not None:
-            share = self.recipe.teaching
-            answers = (1 - share) * answers + share * self.teachers(images)
         return images, (answers[:, :1], answers[:, 1:]), (np.ones_like(pneumonia), known)
 
     def _smooth(self, target: Floats) -> Floats:

@@ -17,7 +17,6 @@ from trainer.config.recipe import Recipe
 from trainer.data.dataset import Split
 from trainer.training.averaging import RunningAverage
 from trainer.training.batches import Flags
-from trainer.training.distillation import Teachers
 
 CHECKPOINT = "checkpoint.npz"
 
@@ -83,9 +82,7 @@ class Checkpoint:
         return [*self.learner.variables, *self.learner.optimizer.variables]
 
 
-def identity_of(
-    recipe: Recipe, train: Split, seed: int, teachers: Teachers | None, rare: Flags | None
-) -> str:
+def identity_of(recipe: Recipe, train: Split, seed: int, rare: Flags | None) -> str:
     """What must be equal for a checkpoint to be of the same run."""
     names = hashlib.sha256("\n".join(train.paths).encode()).hexdigest()
     return json.dumps(
@@ -94,7 +91,6 @@ def identity_of(
             "seed": seed,
             "training images": len(train),
             "digest of their names": names[:12],
-            "teachers": teachers.digests if teachers else [],
         }
         | ({} if rare is None else {"rare images": int(rare.sum())}),
         sort_keys=True,

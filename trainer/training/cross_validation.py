@@ -19,7 +19,6 @@ from trainer.config.recipe import Recipe
 from trainer.data.acquisition import Positions
 from trainer.data.preparation import Prepared
 from trainer.data.splits import folds
-from trainer.training.distillation import Teachers
 from trainer.training.fold import Floats, answer_fold
 
 
@@ -42,7 +41,6 @@ def cross_validate(
     recipe: Recipe,
     options: Options,
     folder: Path,
-    teachers: Teachers | None = None,
 ) -> OutOfFold:
     """Train on all parts but one, answer that one, for each; or go on where a run was stopped.
 
@@ -51,7 +49,6 @@ def cross_validate(
         recipe: The knobs; the sizes are the option `fold_sizes`, where that is given.
         options: How many parts, and what becomes of machines that stand for a class.
         folder: Of the run; each part has its folder in it.
-        teachers: What gives the targets in place of the labels; None: nobody.
 
     Raises:
         ResumeMismatch: A checkpoint in the folder is of another recipe, seed or training folder.
@@ -65,7 +62,7 @@ def cross_validate(
         """(members, len(held), 2) logits."""
         own = folder / label.lower().replace(" ", "-")
         return answer_fold(
-            *(prepared, train, held, recipe, options.machines, own, options.seed, teachers, label)
+            *(prepared, train, held, recipe, options.machines, own, options.seed, label)
         ).logits
 
     for index, (train, held) in enumerate(folds(whole, options.folds, options.seed), start=1):

@@ -23,7 +23,6 @@ from trainer.data.acquisition import Positions
 from trainer.data.dataset import Split
 from trainer.data.preparation import Prepared
 from trainer.training.checkpoint import identity_of
-from trainer.training.distillation import Teachers
 from trainer.training.loop import fit_member, predict_logits
 
 Floats = NDArray[np.float32]
@@ -52,7 +51,6 @@ def answer_fold(
     machines: Machines,
     folder: Path,
     seed: int,
-    teachers: Teachers | None = None,
     label: str = "Fold",
 ) -> Fold:
     """Train every member of a recipe on some images, answer the others; or go on with it.
@@ -66,7 +64,6 @@ def answer_fold(
         folder: Of the fold; `member-1` and so on in it hold the checkpoint, and `answers.npz` with
             `logits` and the `paths` that they are of.
         seed: Of the first member; each further one has the next.
-        teachers: What gives the targets in place of the labels; None: nobody.
         label: What the bar calls it.
 
     Raises:
@@ -86,7 +83,6 @@ def answer_fold(
             answered,
             folder / f"member-{index + 1}",
             seed + index,
-            teachers,
             weighed,
             label if len(members) == 1 else f"{label}, {member.sizes} pixels",
         )
@@ -101,12 +97,11 @@ def _answer(
     held: Split,
     folder: Path,
     seed: int,
-    teachers: Teachers | None,
     rare: NDArray[np.bool_] | None,
     label: str,
 ) -> tuple[Floats, History]:
     stored = folder / ANSWERS
-    identity = identity_of(recipe, train, seed, teachers, rare)
+    identity = identity_of(recipe, train, seed, rare)
     # Where the file is not there, or is damaged, answer again.
     with (
         contextlib.suppress(OSError, KeyError, ValueError, zipfile.BadZipFile),
@@ -114,7 +109,7 @@ def _answer(
     ):
         if str(kept["identity"]) == identity and kept["paths"].tolist() == held.paths:
             return np.asarray(kept["logits"], np.float32), json.loads(str(kept["history"]))
-    member = fit_member(recipe, train, folder, seed, teachers, rare, label=label)
+    member = fit_member(recipe, train, folder, seed, rare, label=label)
     logits = predict_logits(member.model, held.images)
     keras.backend.clear_session()
     with replacing(stored) as file:

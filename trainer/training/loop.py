@@ -28,7 +28,6 @@ from trainer.training.averaging import RunningAverage
 from trainer.training.batches import Flags, TrainingBatches
 from trainer.training.callbacks import Progress, SaveEpoch
 from trainer.training.checkpoint import CHECKPOINT, Checkpoint, identity_of
-from trainer.training.distillation import Teachers
 from trainer.training.precision import computes_bfloat16
 
 
@@ -53,7 +52,6 @@ def fit_member(
     train: Split,
     run_dir: Path,
     seed: int,
-    teachers: Teachers | None = None,
     rare: Flags | None = None,
     progress: bool = True,
     label: str = "training",
@@ -65,7 +63,6 @@ def fit_member(
         train: Images to learn from.
         run_dir: Folder of the checkpoint; made if missing.
         seed: Of the weights, the batches and the dropout.
-        teachers: What gives the targets in place of the labels; None: nobody.
         rare: (N,) which images of `train` come less often than others; None: none does.
         progress: Show a bar on a terminal, and a line for each epoch.
         label: What the bar calls this run.
@@ -81,13 +78,13 @@ def fit_member(
         learner = training_view(build_network(recipe, fast_normalisation()))
     with precision("float32"):
         shipped = build_network(recipe)
-    batches = TrainingBatches(train, recipe, seed, teachers, rare)
+    batches = TrainingBatches(train, recipe, seed, rare)
     compile_learner(learner, recipe, steps=recipe.epochs * len(batches))
     state = Checkpoint(
         learner,
         RunningAverage(learner, recipe.averaging),
         run_dir / CHECKPOINT,
-        identity_of(recipe, train, seed, teachers, rare),
+        identity_of(recipe, train, seed, rare),
     )
     first = state.resume()
     batches.start_epoch(first)

@@ -72,7 +72,6 @@ def test_cells_are_all_combinations_and_their_names_differ(tmp_path: Path) -> No
         ("[recipes.a]\nsizes = '95'", ("recipes.a.sizes: received '95'; accepts", "160-96")),
         ("[recipes.a]\nmachines = 'drop'", ("recipes.a.machines: received 'drop'", "'weigh'")),
         ("[recipes.a]\nepoch = 3", ("recipes.a.epoch: received", "did you mean epochs?")),
-        ("[recipes.a]\nteaching = 0.5", ("recipes.a.teaching: a study has no teachers",)),
         ("[all]\nepochs = 0\n[recipes.a]", ("all.epochs: received 0",)),
         ("folds = = 3", ("is not TOML", "line 1")),
     ],
