@@ -176,8 +176,8 @@ def _frame(view: GREY, rng: np.random.Generator) -> None:
     height, width = view.shape
     level = int(rng.choice([0, 0, 0, 20, 255]))
     # All around, as a frame is, or each side by itself.
-    sides = range(4) if rng.random() < 0.4 else np.flatnonzero(rng.random(4) < 0.4)
-    for side in sides:
+    around = rng.random() < 0.4
+    for side in [side for side in range(4) if around or rng.random() < 0.4]:
         depth = int(rng.uniform(0.01, 0.08) * height)
         edge = np.rot90(view, side)
         edge[:depth] = level
