@@ -17,8 +17,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
-from gateway.spool.files import remove, synchronise, write_whole
 from gateway.spool.ledger import Entry, Ledger, Stage
+from shared.runtime.whole_file import replacing, synchronise
 
 
 class SpoolInUse(Exception):
@@ -61,11 +61,10 @@ class Spool:
             self.close()
             raise SpoolInUse(f"another gateway works on {self._folder}") from None
         known = self._ledger.keys()
-        for path in (*self._images.iterdir(), *self._results.iterdir()):
-            if path.name.partition(".")[0] not in known:
-                remove(path)
-        for path in self.incoming.iterdir():
-            remove(path)
+        kept = (*self._images.iterdir(), *self._results.iterdir())
+        stray = [path for path in kept if path.name.partition(".")[0] not in known]
+        for path in (*stray, *self.incoming.iterdir()):
+            path.unlink()
 
     def close(self) -> None:
         """Closes the rows' file, and lets others have the spool."""
@@ -138,7 +137,7 @@ class Spool:
             try:
                 self._ledger.add(key, image_uid, caller)
             except sqlite3.Error:
-                remove(kept)
+                kept.unlink(missing_ok=True)
                 raise
             self._changed.notify_all()
 
@@ -177,7 +176,8 @@ class Spool:
             results: The DICOM files by kind, such as "report", in the order to send them in.
         """
         for order, (kind, content) in enumerate(results.items()):
-            write_whole(self._results / f"{entry.key}.{order}-{kind}.dcm", content)
+            with replacing(self._results / f"{entry.key}.{order}-{kind}.dcm") as file:
+                file.write(content)
         synchronise(self._results)
         with self._giving_back(entry):
             self._ledger.screened(entry.key, model)
@@ -187,7 +187,7 @@ class Spool:
         with self._giving_back(entry):
             self._ledger.done(entry.key, model, self._remember_seconds)
         for path in (*self.results(entry), self.image(entry)):
-            remove(path)
+            path.unlink(missing_ok=True)
 
     def postpone(self, entry: Entry, seconds: float, counts: bool) -> None:
         """Gives an image back, to be tried again after some time.

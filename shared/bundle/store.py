@@ -26,7 +26,7 @@ from pydantic import ValidationError
 from shared.bundle.manifest import FORMAT_VERSION
 from shared.bundle.manifest import Draft as Draft
 from shared.bundle.manifest import Manifest as Manifest
-from shared.runtime.whole_file import replacing
+from shared.runtime.whole_file import replacing, synchronise
 
 MANIFEST_NAME: Final = "model.json"
 CURRENT_NAME: Final = "current"
@@ -113,10 +113,10 @@ def publish(models_dir: Path, write: Callable[[Path], Draft]) -> Path:
         path = models_dir / manifest.version
         temporary.rename(path)
         published = path
-        _sync(models_dir)
+        synchronise(models_dir)
         with replacing(models_dir / CURRENT_NAME) as file:
             file.write(f"{manifest.version}\n".encode())
-        _sync(models_dir)
+        synchronise(models_dir)
     except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
         kept = published is not None and _may_be_current(published)
@@ -197,7 +197,7 @@ def _finish(folder: Path, draft: Draft) -> Manifest:
     )
     with replacing(folder / MANIFEST_NAME) as file:
         file.write(f"{manifest.model_dump_json(indent=2)}\n".encode())
-    _sync(folder)
+    synchronise(folder)
     return manifest
 
 
@@ -210,15 +210,6 @@ def _may_be_current(path: Path) -> bool:
         return False
     except OSError:
         return True
-
-
-def _sync(folder: Path) -> None:
-    """Make the names in a folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _remove_abandoned(models_dir: Path) -> None:

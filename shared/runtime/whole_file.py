@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whatever ends the program that writes them."""
+"""Files that are there whole or not at all, whatever ends the program or the power."""
 
 import os
 import secrets
@@ -13,7 +13,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     """A file to write to, which is synced and takes the place of `path` at the end of the block.
 
     Until then it lies beside it under a name that no other process has; where the block fails, it
-    is removed.
+    is removed. The new name outlives a loss of power once its folder is synchronised.
 
     Raises:
         OSError: It cannot be written, or the disk is full.
@@ -28,3 +28,16 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def synchronise(path: Path) -> None:
+    """Has the disk keep what was written to a file, or the names in a folder.
+
+    Raises:
+        OSError: The disk does not confirm it.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

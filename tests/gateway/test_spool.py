@@ -99,7 +99,11 @@ def test_what_an_earlier_process_left_half_done_is_removed(tmp_path: Path) -> No
     first.close()
     stray = [
         tmp_path / "spool" / name
-        for name in ("incoming/tmp5.dcm", "images/00ff.dcm", "results/00ff.0-report.dcm.partial")
+        for name in (
+            "incoming/tmp5.dcm",
+            "images/00ff.dcm",
+            "results/.00ff.0-report.dcm.5d1f.partial",
+        )
     ]
     for path in stray:
         path.write_bytes(b"half")

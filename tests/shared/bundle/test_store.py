@@ -11,7 +11,7 @@ import pytest
 from shared.bundle import store as bundle
 from shared.bundle.manifest import Draft, OperatingPoint
 from shared.bundle.store import BundleInvalid, PublishFailed, current, open_bundle, publish
-from shared.runtime.whole_file import replacing
+from shared.runtime.whole_file import replacing, synchronise
 
 NETWORK = bytes(range(256)) * 40
 
@@ -94,7 +94,7 @@ def full(*_: object, **__: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-@pytest.mark.parametrize("step", ["write", "_finish", "_sync", "current"])
+@pytest.mark.parametrize("step", ["write", "_finish", "synchronise", "current"])
 def test_a_full_disk_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -125,14 +125,13 @@ def test_a_bundle_that_is_current_is_never_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
     before = publish(tmp_path, write)
-    sync = bundle._sync
 
     def fail_when_replaced(folder: Path) -> None:
         if current(tmp_path) != before:
             raise error
-        sync(folder)
+        synchronise(folder)
 
-    monkeypatch.setattr(bundle, "_sync", fail_when_replaced)
+    monkeypatch.setattr(bundle, "synchronise", fail_when_replaced)
     expected = PublishFailed if isinstance(error, OSError) else type(error)
     with pytest.raises(expected) as caught:
         publish(tmp_path, write)
