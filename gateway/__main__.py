@@ -1,7 +1,6 @@
 """The command line: `python -m gateway` serves; `failures` and `retry` are for what went wrong."""
 
 import argparse
-import ssl
 import sys
 from datetime import datetime
 
@@ -62,7 +61,7 @@ def _serve(settings: Settings) -> int:
     set_up_logs(settings.log_format, settings.log_level)
     try:
         run_gateway(settings)
-    except (OSError, ssl.SSLError, SpoolInUse) as error:
+    except (OSError, SpoolInUse) as error:
         where = f"{settings.host}:{settings.port}, {settings.health_host}:{settings.health_port}"
         print(
             f"The gateway does not start:\n{error}\n"

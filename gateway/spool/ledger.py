@@ -5,9 +5,8 @@ A committed row outlives a loss of power (`synchronous=FULL`); a deleted one is 
 
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +22,6 @@ CREATE TABLE IF NOT EXISTS done (
     key TEXT PRIMARY KEY, model TEXT NOT NULL, at REAL NOT NULL
 ) STRICT;
 """
-_COLUMNS: Final = "key, image_uid, caller, received, stage, model, since, tries, failure"
 
 
 class Stage(StrEnum):
@@ -42,7 +40,7 @@ class Entry:
         image_uid: SOP Instance UID.
         caller: AE title of who sent it.
         received: When, in seconds since 1970.
-        stage: What has been done.
+        stage: What has been done: a `Stage`, as text.
         model: Version of the model that screened it; empty before.
         since: When it came to this stage, or was last taken off the list of failures.
         tries: How often it was tried at this stage without success.
@@ -53,11 +51,14 @@ class Entry:
     image_uid: str
     caller: str
     received: float
-    stage: Stage
+    stage: str
     model: str
     since: float
     tries: int
     failure: str | None
+
+
+_COLUMNS: Final = ", ".join(field.name for field in fields(Entry))
 
 
 class Ledger:
@@ -67,7 +68,7 @@ class Ledger:
         self._rows = sqlite3.connect(file, check_same_thread=False, timeout=30)
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
             self._rows.execute(f"PRAGMA {pragma}")
-        with self._committing():
+        with self._rows:
             self._rows.executescript(_SCHEMA)
 
     def close(self) -> None:
@@ -92,7 +93,7 @@ class Ledger:
     def add(self, key: str, image_uid: str, caller: str) -> None:
         """Adds an image that was received now."""
         now = time.time()
-        with self._committing():
+        with self._rows:
             self._rows.execute(
                 "INSERT INTO images (key, image_uid, caller, received, since, stage)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
@@ -101,7 +102,7 @@ class Ledger:
 
     def screened(self, key: str, model: str) -> None:
         """Moves an image on, to be delivered."""
-        with self._committing():
+        with self._rows:
             self._rows.execute(
                 "UPDATE images SET stage = ?, model = ?, since = ?, tries = 0, next_try = 0"
                 " WHERE key = ?",
@@ -111,14 +112,14 @@ class Ledger:
     def done(self, key: str, model: str, remember_seconds: float) -> None:
         """Removes an image, remembers its key, and forgets the keys that are older."""
         now = time.time()
-        with self._committing():
+        with self._rows:
             self._rows.execute("DELETE FROM images WHERE key = ?", (key,))
             self._rows.execute("DELETE FROM done WHERE at < ?", (now - remember_seconds,))
             self._rows.execute("INSERT OR REPLACE INTO done VALUES (?, ?, ?)", (key, model, now))
 
     def postpone(self, key: str, seconds: float, counts: bool) -> None:
         """Leaves an image alone for some time; `counts` is whether this was a failed try."""
-        with self._committing():
+        with self._rows:
             self._rows.execute(
                 "UPDATE images SET tries = tries + ?, next_try = ? WHERE key = ?",
                 (int(counts), time.time() + seconds, key),
@@ -126,12 +127,12 @@ class Ledger:
 
     def give_up(self, key: str, reason: str) -> None:
         """Marks an image as failed."""
-        with self._committing():
+        with self._rows:
             self._rows.execute("UPDATE images SET failure = ? WHERE key = ?", (reason, key))
 
     def retry(self, image_uid: str | None) -> int:
         """Takes the mark off one failed image, or all of them; how many those were."""
-        with self._committing():
+        with self._rows:
             changed = self._rows.execute(
                 "UPDATE images SET failure = NULL, tries = 0, next_try = 0, since = ?1"
                 " WHERE failure IS NOT NULL AND (?2 IS NULL OR image_uid = ?2)",
@@ -172,16 +173,9 @@ class Ledger:
         found = self._value("SELECT MIN(received) FROM images WHERE failure IS NULL")
         return None if found is None else float(found)
 
-    @contextmanager
-    def _committing(self) -> Iterator[None]:
-        with self._rows:
-            yield
-
     def _entries(self, rest: str, values: tuple[object, ...]) -> list[Entry]:
-        rows = self._rows.execute(f"SELECT {_COLUMNS} FROM images {rest}", values).fetchall()
-        names = _COLUMNS.split(", ")
-        found = [dict(zip(names, row, strict=True)) for row in rows]
-        return [Entry(**row | {"stage": Stage(row["stage"])}) for row in found]
+        rows = self._rows.execute(f"SELECT {_COLUMNS} FROM images {rest}", values)
+        return [Entry(*row) for row in rows]
 
     def _value(self, query: str, *values: object) -> Any:
         row = self._rows.execute(query, values).fetchone()

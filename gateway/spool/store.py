@@ -6,7 +6,6 @@ one. When the results are delivered, file and row are removed; what stays is a h
 UID, for a while, so that an image that comes again is recognised.
 """
 
-import fcntl
 import hashlib
 import os
 import sqlite3
@@ -15,9 +14,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
 
 from gateway.spool.ledger import Entry, Ledger, Stage
+from shared.runtime.file_lock import FileLock, Held
 from shared.runtime.whole_file import replacing, synchronise
 
 
@@ -46,20 +45,20 @@ class Spool:
         self._changed = threading.Condition(threading.RLock())
         self._claimed: set[str] = set()
         self._ending = False
-        self._owned: TextIO | None = None
+        self._lock: FileLock | None = None
 
     def own(self) -> None:
         """Takes the spool for this process, and removes what an earlier one left half done.
 
         Raises:
             SpoolInUse: Another process has it.
+            OSError: The file system knows no locks, or cannot be written to.
         """
-        self._owned = (self._folder / "lock").open("w")
         try:
-            fcntl.flock(self._owned, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            self._lock = FileLock(self._folder / "lock")
+        except Held as holder:
             self.close()
-            raise SpoolInUse(f"another gateway works on {self._folder}") from None
+            raise SpoolInUse(f"another gateway works on {self._folder}: {holder}") from None
         known = self._ledger.keys()
         kept = (*self._images.iterdir(), *self._results.iterdir())
         stray = [path for path in kept if path.name.partition(".")[0] not in known]
@@ -70,8 +69,8 @@ class Spool:
         """Closes the rows' file, and lets others have the spool."""
         with self._changed:
             self._ledger.close()
-            if self._owned is not None:
-                self._owned.close()
+            if self._lock is not None:
+                self._lock.close()
 
     def image(self, entry: Entry) -> Path:
         """The image's file."""
