@@ -21,6 +21,7 @@ CREATE INDEX IF NOT EXISTS images_due ON images (stage, failure, next_try);
 CREATE TABLE IF NOT EXISTS done (
     key TEXT PRIMARY KEY, model TEXT NOT NULL, at REAL NOT NULL
 ) STRICT;
+CREATE INDEX IF NOT EXISTS done_at ON done (at);
 """
 
 
