@@ -1,7 +1,23 @@
-"""How long to wait before a failed step is tried again."""
+"""Why a step fails, and how long to wait before it is tried again."""
 
 import random
 import threading
+
+
+class Away(Exception):
+    """The other side does not answer now, whatever the image.
+
+    Attributes:
+        retry_after: Seconds that it asked to wait; None where it said nothing.
+    """
+
+    def __init__(self, reason: str, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
+class Unsuccessful(Exception):
+    """The step failed for this image; the message says why."""
 
 
 def pause_after(tries: int, first: float, longest: float) -> float:

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import httpx
 
+from gateway.backoff import Away, Unsuccessful
+
 _ADDRESS: Final = "/predict?heatmap=true&picture=true"
 _CHUNK: Final = 1 << 18
 _PROBLEM: Final = "application/problem+json"
@@ -64,22 +66,6 @@ class Refusal:
     detail: str
 
 
-class ServiceUnavailable(Exception):
-    """The service does not answer now, whatever the image: `retry_after` says when to ask again.
-
-    Attributes:
-        retry_after: Seconds that the service asked to wait; None where it said nothing.
-    """
-
-    def __init__(self, reason: str, retry_after: float | None = None) -> None:
-        super().__init__(reason)
-        self.retry_after = retry_after
-
-
-class AnswerUnreadable(Exception):
-    """The service answered something that the gateway does not understand."""
-
-
 class ScreeningClient:
     """One service. Several threads may use it at once."""
 
@@ -106,8 +92,8 @@ class ScreeningClient:
             The answer, or why there is none.
 
         Raises:
-            ServiceUnavailable: The service is away, overloaded, or does not know the gateway.
-            AnswerUnreadable: It answered something else than docs/api.md says.
+            Away: The service is away, overloaded, or does not know the gateway.
+            Unsuccessful: It answered something else than docs/api.md says.
         """
         response = self._post(image)
         if response.status_code == httpx.codes.OK:
@@ -115,7 +101,7 @@ class ScreeningClient:
         reason, detail = _problem(response)
         if response.status_code in _ABOUT_THE_IMAGE and reason not in {None, *_ABOUT_THE_REQUEST}:
             return Refusal(str(reason), detail)
-        raise ServiceUnavailable(
+        raise Away(
             f"the service answered {response.status_code} ({reason or 'no problem document'})",
             _retry_after(response),
         )
@@ -128,9 +114,9 @@ class ScreeningClient:
         try:
             return self._http.post(_ADDRESS, content=_pieces(image), headers=headers)
         except httpx.TimeoutException:
-            raise ServiceUnavailable("the service did not answer in time") from None
+            raise Away("the service did not answer in time") from None
         except httpx.TransportError as error:
-            raise ServiceUnavailable(f"the service is away ({type(error).__name__})") from None
+            raise Away(f"the service is away ({type(error).__name__})") from None
 
 
 def _pieces(path: Path) -> Iterator[bytes]:
@@ -178,9 +164,9 @@ def _answer(response: httpx.Response) -> Answer:
             heatmap=_image(said.get("heatmap"), "png"),
         )
     except (ValueError, KeyError, TypeError) as error:
-        raise AnswerUnreadable(f"no answer as documented ({type(error).__name__})") from None
+        raise Unsuccessful(f"no answer as documented ({type(error).__name__})") from None
     if answer.label not in {"NORMAL", "PNEUMONIA"} or not 0 <= answer.probability <= 1:
-        raise AnswerUnreadable("no answer as documented (label or probability)")
+        raise Unsuccessful("no answer as documented (label or probability)")
     return answer
 
 

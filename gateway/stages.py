@@ -12,20 +12,14 @@ from abc import ABC, abstractmethod
 from datetime import datetime
 from typing import Final, final
 
-from gateway.backoff import Outage, pause_after
-from gateway.dicom.sender import ArchiveUnavailable, DeliveryRefused, Sender
-from gateway.results.capture import CAPTURE, PictureUnusable, build_capture
+from gateway.backoff import Away, Outage, Unsuccessful, pause_after
+from gateway.dicom.sender import Sender
+from gateway.results.capture import CAPTURE, build_capture
 from gateway.results.content import presence
 from gateway.results.identity import read_header
 from gateway.results.instance import NOT_JUDGED
 from gateway.results.report import REPORT, build_report
-from gateway.screening_client import (
-    Answer,
-    AnswerUnreadable,
-    Refusal,
-    ScreeningClient,
-    ServiceUnavailable,
-)
+from gateway.screening_client import Answer, Refusal, ScreeningClient
 from gateway.settings import Settings
 from gateway.spool.ledger import Entry, Stage
 from gateway.spool.store import Spool
@@ -38,22 +32,6 @@ OF_NO_CONCERN: Final = frozenset({"not-a-chest-xray", "dicom"})
 """Refusals that a person need not see: the image is none of those that the gateway is for."""
 
 _log = logging.getLogger(__name__)
-
-
-class Away(Exception):
-    """The other side does not answer, whatever the image.
-
-    Attributes:
-        retry_after: Seconds that it asked to wait, if it did.
-    """
-
-    def __init__(self, reason: str, retry_after: float | None = None) -> None:
-        super().__init__(reason)
-        self.retry_after = retry_after
-
-
-class Unsuccessful(Exception):
-    """The step failed for this image; the message says why."""
 
 
 class Step(ABC):
@@ -145,12 +123,7 @@ class Screening(Step):
     def _take(self, entry: Entry) -> None:
         if self._spool.free_bytes() < self._settings.spool_reserve / 2:
             raise Away("the spool's disk is full: results wait to be delivered")
-        try:
-            said = self._client.screen(self._spool.image(entry))
-        except ServiceUnavailable as away:
-            raise Away(str(away), away.retry_after) from None
-        except AnswerUnreadable as unreadable:
-            raise Unsuccessful(str(unreadable)) from None
+        said = self._client.screen(self._spool.image(entry))
         if isinstance(said, Refusal):
             self._refused(entry, said)
         else:
@@ -167,10 +140,7 @@ class Screening(Step):
         header = read_header(self._spool.image(entry))
         results = {REPORT.name: build_report(header, said, now)}
         if said.picture is not None and said.heatmap is not None:
-            try:
-                results[CAPTURE.name] = build_capture(header, said, now)
-            except PictureUnusable as unusable:
-                raise Unsuccessful(f"the service's picture is unusable: {unusable}") from None
+            results[CAPTURE.name] = build_capture(header, said, now)
         self._spool.screened(entry, said.model_version, results)
         _log.info("image screened", extra=facts)
 
@@ -199,12 +169,7 @@ class Delivery(Step):
         self._sender = sender
 
     def _take(self, entry: Entry) -> None:
-        try:
-            self._sender.send(self._spool.results(entry))
-        except ArchiveUnavailable as away:
-            raise Away(str(away)) from None
-        except DeliveryRefused as refused:
-            raise Unsuccessful(str(refused)) from None
+        self._sender.send(self._spool.results(entry))
         self._spool.forget(entry, entry.model)
         self._metrics.delivered.inc()
         facts = {

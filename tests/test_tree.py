@@ -90,8 +90,8 @@ FLOORS = {
         ("stages",),
         ("dicom",),
         ("telemetry", "results"),
-        ("screening_client", "settings", "spool", "backoff"),
-        ("peers",),
+        ("screening_client", "settings", "spool"),
+        ("peers", "backoff"),
     ),
     "shared": (
         ("interpretation", "imaging", "onnx_network"),

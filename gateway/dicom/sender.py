@@ -18,6 +18,7 @@ from pydicom.uid import (
 from pynetdicom import AE, _config
 
 from gateway import __version__
+from gateway.backoff import Away, Unsuccessful
 from gateway.results.identity import IMPLEMENTATION_UID
 from gateway.settings import Settings
 
@@ -27,14 +28,6 @@ _STORED: Final = frozenset({0x0000, 0xB000, 0xB006, 0xB007})
 _OUT_OF_RESOURCES: Final = range(0xA700, 0xA800)
 
 _log = logging.getLogger(__name__)
-
-
-class ArchiveUnavailable(Exception):
-    """The archive does not take anything now, whatever the object."""
-
-
-class DeliveryRefused(Exception):
-    """The archive does not take this object."""
 
 
 class Sender:
@@ -62,8 +55,8 @@ class Sender:
             files: DICOM files: reports as Implicit VR Little Endian, pictures as JPEG Baseline.
 
         Raises:
-            ArchiveUnavailable: There is no association to be had, or it broke.
-            DeliveryRefused: The archive does not take one of the files; the message says why.
+            Away: There is no association to be had, or it broke, or the archive is full.
+            Unsuccessful: The archive does not take one of the files.
         """
         for file in files:
             association = self._associated()
@@ -88,7 +81,7 @@ class Sender:
             if not self._association.is_established:
                 why = "rejected the association" if self._association.is_rejected else "is away"
                 self._association = None
-                raise ArchiveUnavailable(f"the archive {why}")
+                raise Away(f"the archive {why}")
         return self._association
 
     def _store(self, association: Any, file: Path) -> Any:
@@ -107,12 +100,12 @@ class Sender:
         elif syntax == JPEGBaseline8Bit and (sop_class, syntax) not in accepted:
             payload = _uncompressed(file)
         if sop_class not in takes:
-            raise DeliveryRefused(f"the archive takes no objects of class {sop_class}")
+            raise Unsuccessful(f"the archive takes no objects of class {sop_class}")
         try:
             return association.send_c_store(payload)
         except (RuntimeError, ValueError, OSError) as error:
             self._drop()
-            raise ArchiveUnavailable(f"the association broke ({type(error).__name__})") from None
+            raise Away(f"the association broke ({type(error).__name__})") from None
 
     def _sends_enhanced(self, takes: set[str]) -> bool:
         wanted: Literal["auto", "comprehensive3d", "enhanced"] = self._settings.report_class
@@ -122,12 +115,12 @@ class Sender:
         status = answer.get("Status") if answer else None
         if status is None:
             self._drop()
-            raise ArchiveUnavailable("the archive gave no answer")
+            raise Away("the archive gave no answer")
         if status in _STORED:
             return
         if status in _OUT_OF_RESOURCES:
-            raise ArchiveUnavailable(f"the archive is out of resources (0x{status:04X})")
-        raise DeliveryRefused(f"the archive answered with status 0x{status:04X}")
+            raise Away(f"the archive is out of resources (0x{status:04X})")
+        raise Unsuccessful(f"the archive answered with status 0x{status:04X}")
 
     def _drop(self) -> None:
         if self._association is not None:

@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGBaseline8Bit, SecondaryCaptureImageStorage
 
+from gateway.backoff import Unsuccessful
 from gateway.results.content import plain, presence
 from gateway.results.instance import Kind, encoded, new_instance, reference_to
 from gateway.screening_client import Answer
@@ -30,11 +31,8 @@ LARGEST_PIXELS: Final = 4096 * 4096
 _QUALITY: Final = 90
 """Of the JPEG: the X-ray in it has been one before, and the text must stay sharp."""
 
+_UNUSABLE: Final = "the service's picture is unusable"
 _BRIGHT, _GREY, _AMBER = (255, 255, 255), (170, 170, 170), (255, 190, 80)
-
-
-class PictureUnusable(Exception):
-    """What the service drew is no picture that can be shown."""
 
 
 def build_capture(header: Dataset, said: Answer, now: datetime) -> bytes:
@@ -49,7 +47,7 @@ def build_capture(header: Dataset, said: Answer, now: datetime) -> bytes:
         A DICOM file (PS3.10), its pixels as JPEG Baseline.
 
     Raises:
-        PictureUnusable: Picture or heatmap is missing, damaged or too large.
+        Unsuccessful: Picture or heatmap is missing, damaged or too large.
     """
     page = _draw(said, now)
     jpeg = io.BytesIO()
@@ -116,15 +114,15 @@ def _draw(said: Answer, now: datetime) -> Image.Image:
 
 def _decode(content: bytes | None, kind: str) -> Image.Image:
     if content is None:
-        raise PictureUnusable("there is none")
+        raise Unsuccessful(f"{_UNUSABLE}: there is none")
     try:
         with Image.open(io.BytesIO(content), formats=[kind]) as picture:
             if picture.width * picture.height > LARGEST_PIXELS:
-                raise PictureUnusable("it is too large")
+                raise Unsuccessful(f"{_UNUSABLE}: it is too large")
             picture.load()
             return picture
     except (OSError, SyntaxError, ValueError) as error:
-        raise PictureUnusable(type(error).__name__) from None
+        raise Unsuccessful(f"{_UNUSABLE}: {type(error).__name__}") from None
 
 
 def _lines(said: Answer, now: datetime) -> list[tuple[str, tuple[int, int, int]]]:

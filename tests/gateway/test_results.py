@@ -11,7 +11,8 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
-from gateway.results.capture import PictureUnusable, build_capture
+from gateway.backoff import Unsuccessful
+from gateway.results.capture import build_capture
 from gateway.results.identity import derived_uid, read_header
 from gateway.results.report import build_report
 from gateway.screening_client import Answer, Refusal
@@ -209,5 +210,5 @@ def test_the_picture_has_the_x_ray_and_a_legend(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("broken", [None, b"", PICTURE[:300], b"\x89PNG\r\n\x1a\n" + b"\0" * 50])
 def test_a_picture_that_is_none_is_said(tmp_path: Path, broken: bytes | None) -> None:
-    with pytest.raises(PictureUnusable):
+    with pytest.raises(Unsuccessful, match="picture is unusable"):
         build_capture(header_of(tmp_path), answer(picture=broken), NOW)

@@ -6,13 +6,8 @@ from typing import Any
 
 import pytest
 
-from gateway.screening_client import (
-    Answer,
-    AnswerUnreadable,
-    Refusal,
-    ScreeningClient,
-    ServiceUnavailable,
-)
+from gateway.backoff import Away, Unsuccessful
+from gateway.screening_client import Answer, Refusal, ScreeningClient
 from tests.gateway.fake_service import VERSION, FakeService, answer
 from tests.gateway.radiographs import radiograph, write
 
@@ -59,7 +54,7 @@ def test_other_problems_are_the_services(
     client: ScreeningClient, service: FakeService, image: Path, status: int, slug: str, after: Any
 ) -> None:
     service.refuses(status, slug, **({"Retry_After": str(after)[:1]} if after else {}))
-    with pytest.raises(ServiceUnavailable, match=slug) as away:
+    with pytest.raises(Away, match=slug) as away:
         client.screen(image)
     assert away.value.retry_after == after
 
@@ -68,7 +63,7 @@ def test_a_date_to_come_again_is_understood(
     client: ScreeningClient, service: FakeService, image: Path
 ) -> None:
     service.refuses(503, "overloaded", Retry_After="Wed, 21 Oct 2015 07:28:00 GMT")
-    with pytest.raises(ServiceUnavailable) as away:
+    with pytest.raises(Away) as away:
         client.screen(image)
     assert away.value.retry_after == 0
 
@@ -77,13 +72,13 @@ def test_a_proxys_page_is_no_refusal(
     client: ScreeningClient, service: FakeService, image: Path
 ) -> None:
     service.predict = (413, {"Content-Type": "text/html"}, {})
-    with pytest.raises(ServiceUnavailable, match="413"):
+    with pytest.raises(Away, match="413"):
         client.screen(image)
 
 
 def test_a_service_that_is_away_is_said(image: Path) -> None:
     away = ScreeningClient("http://127.0.0.1:9", None, seconds=5, at_once=1)
-    with pytest.raises(ServiceUnavailable, match="is away"):
+    with pytest.raises(Away, match="is away"):
         away.screen(image)
     away.close()
 
@@ -104,5 +99,5 @@ def test_what_is_no_answer_is_said(
     client: ScreeningClient, service: FakeService, image: Path, changed: dict[str, Any]
 ) -> None:
     service.predict = (200, {}, answer(**changed))
-    with pytest.raises(AnswerUnreadable):
+    with pytest.raises(Unsuccessful):
         client.screen(image)
