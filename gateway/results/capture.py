@@ -17,7 +17,7 @@ from gateway.backoff import Unsuccessful
 from gateway.results.content import plain, presence
 from gateway.results.instance import Kind, encoded, new_instance, reference_to
 from gateway.screening_client import Answer
-from shared.heatmap import PALETTE, STRENGTH
+from shared.heatmap import STRENGTH, coloured
 
 CAPTURE: Final = Kind(
     "capture", SecondaryCaptureImageStorage, "OT", 9902, "Pneumonia screening: heatmap"
@@ -97,7 +97,7 @@ def _draw(said: Answer, now: datetime) -> Image.Image:
     page.paste(picture, corner)
     # The layer's opacity is the strength of the evidence, and that alone decides its colour.
     heat = layer.convert("RGBA").getchannel("A").resize(picture.size, Image.Resampling.BILINEAR)
-    page.paste(_coloured(heat), corner, heat.point(lambda level: level * STRENGTH))
+    page.paste(coloured(heat), corner, heat.point(lambda level: level * STRENGTH))
 
     def write(text: str, left: int, top: int, colour: tuple[int, int, int]) -> None:
         page.paste(colour, (left, top), _written(text, size))
@@ -159,14 +159,8 @@ def _written(text: str, size: int) -> Image.Image:
     return line
 
 
-def _coloured(heat: Image.Image) -> Image.Image:
-    colours = heat.copy()
-    colours.putpalette(PALETTE.tobytes())
-    return colours.convert("RGB")
-
-
 @cache
 def _scale(width: int, height: int) -> Image.Image:
     """The colours of the heatmap, from weak to strong."""
     levels = np.linspace(0, 255, width).astype(np.uint8)
-    return _coloured(Image.fromarray(np.repeat(levels[None], height, axis=0)))
+    return coloured(Image.fromarray(np.repeat(levels[None], height, axis=0)))

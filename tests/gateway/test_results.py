@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
@@ -16,6 +17,7 @@ from gateway.results.capture import build_capture
 from gateway.results.identity import derived_uid, read_header
 from gateway.results.report import build_report
 from gateway.screening_client import Answer, Refusal
+from shared.heatmap import STRENGTH, coloured
 from tests.gateway.radiographs import radiograph, write
 from tests.phantoms import chest_phantom
 from tests.shared.imaging.pictures import encode
@@ -206,6 +208,20 @@ def test_the_picture_has_the_x_ray_and_a_legend(tmp_path: Path) -> None:
     assert not np.array_equal(pixels[:300, 200:300, 0], pixels[:300, 200:300, 2]), "in colour"
     assert picture.BurnedInAnnotation == "YES"
     assert picture.SourceImageSequence[0].ReferencedSOPInstanceUID == header.SOPInstanceUID
+
+
+def test_the_evidence_is_drawn_over_the_x_ray_in_the_colours_of_the_service(
+    tmp_path: Path,
+) -> None:
+    strength = np.tile(np.arange(0, 256, 4, dtype=np.uint8).repeat(8), (600, 1))
+    layer = np.dstack([np.zeros_like(strength)] * 3 + [strength])
+    grey = np.tile(np.linspace(0, 255, 600, dtype=np.uint8)[:, np.newaxis], 512)
+    said = answer(picture=encode(grey, "JPEG", quality=95), heatmap=encode(layer, "PNG"))
+    picture = dcmread(io.BytesIO(build_capture(header_of(tmp_path), said, NOW)))
+    heat, below = Image.fromarray(strength), Image.fromarray(grey).convert("RGB")
+    cover = heat.point(lambda level: level * STRENGTH)
+    wanted = np.asarray(Image.composite(coloured(heat), below, cover), np.int16)
+    assert np.abs(picture.pixel_array[:600] - wanted).mean() < 2
 
 
 @pytest.mark.parametrize("broken", [None, b"", PICTURE[:300], b"\x89PNG\r\n\x1a\n" + b"\0" * 50])
