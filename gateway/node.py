@@ -17,16 +17,10 @@ from gateway.spool.store import Spool
 from gateway.stages import Delivery, Screening, Step
 from gateway.telemetry.health import health_server
 from gateway.telemetry.metrics import Metrics
-from shared.runtime.malloc import keep_small_blocks, share_arenas
+from shared.runtime.malloc import share_arenas
 
 _GRACE_SECONDS: Final = 8.0
 """After SIGTERM, what is under way may take this long."""
-
-_ARENAS: Final = 2
-"""Heaps that all threads share: each keeps some of what was freed."""
-
-_LARGE: Final = 1024 * 1024
-"""Bytes of a block that no heap keeps: a picture in colour has three times as many."""
 
 _log = logging.getLogger(__name__)
 
@@ -141,8 +135,7 @@ def run_gateway(settings: Settings) -> None:
         OSError: An address cannot be listened on, or the spool's folder not be written.
         SpoolInUse: Another gateway works on the spool.
     """
-    share_arenas(_ARENAS)
-    keep_small_blocks(settings.screenings, _LARGE)
+    share_arenas(1)  # each would keep some of what was freed, or have its pages cleared again
     # What an image says is passed on as it is, whether it keeps to the standard or not.
     config.settings.reading_validation_mode = config.IGNORE
     config.settings.writing_validation_mode = config.IGNORE

@@ -24,7 +24,7 @@ def _libc() -> ctypes.CDLL | None:
     return libc if hasattr(libc, "malloc_trim") and hasattr(libc, "mallopt") else None
 
 
-def keep_small_blocks(workers: int, large: int = _LARGE) -> None:
+def keep_small_blocks(workers: int) -> None:
     """Has large blocks given back at once, and what ordinary images need kept. See mallopt(3).
 
     Left alone, glibc raises M_MMAP_THRESHOLD with every large block freed, and one image of 40
@@ -33,10 +33,9 @@ def keep_small_blocks(workers: int, large: int = _LARGE) -> None:
 
     Args:
         workers: How many threads decode images.
-        large: Bytes from which on a block is the system's own again as soon as it is freed.
     """
     if (libc := _libc()) is not None:
-        libc.mallopt(_M_MMAP_THRESHOLD, large)
+        libc.mallopt(_M_MMAP_THRESHOLD, _LARGE)
         least, most = _KEPT_BY_ONE
         libc.mallopt(_M_TRIM_THRESHOLD, min(max(_KEPT // workers, least), most))
 

@@ -24,13 +24,5 @@ def test_what_is_kept_is_shared_among_the_workers(
     libc = Recorder()
     monkeypatch.setattr(malloc, "_libc", lambda: libc)
     malloc.keep_small_blocks(workers)
-    m_trim_threshold = -1  # malloc.h
-    assert libc.told[m_trim_threshold] == kept * MIB
-
-
-def test_blocks_from_a_size_on_are_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    libc = Recorder()
-    monkeypatch.setattr(malloc, "_libc", lambda: libc)
-    malloc.keep_small_blocks(4, MIB)
-    m_mmap_threshold = -3  # malloc.h
-    assert libc.told[m_mmap_threshold] == MIB
+    m_trim_threshold, m_mmap_threshold = -1, -3  # malloc.h
+    assert libc.told == {m_trim_threshold: kept * MIB, m_mmap_threshold: 4 * MIB}
