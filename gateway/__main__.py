@@ -5,7 +5,7 @@ import sys
 from datetime import datetime
 
 from gateway.settings import PREFIX, Settings, read_settings
-from shared.runtime.environment_settings import SettingsInvalid
+from shared.runtime.environment_settings import SettingsInvalid, list_settings
 
 EXIT_INVALID = 2
 
@@ -36,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m gateway",
         description=_DESCRIPTION,
-        epilog=_settings_help(),
+        epilog=list_settings(Settings),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", metavar="serve | failures | retry")
@@ -107,13 +107,6 @@ def _retry(settings: Settings, uids: list[str]) -> int:
 def _no_spool(settings: Settings) -> int:
     print(f"There is no spool in {settings.spool}: set {PREFIX}SPOOL", file=sys.stderr)
     return EXIT_INVALID
-
-
-def _settings_help() -> str:
-    lines = ["settings, read from the environment:"]
-    for name, field in Settings.model_fields.items():
-        lines.append(f"  {PREFIX}{name.upper():22} {field.description}")
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

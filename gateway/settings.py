@@ -4,28 +4,40 @@ Each field is the variable `GATEWAY_<FIELD>`. A wrong value, or a variable that 
 `GATEWAY_` and is no setting, stops the start with a message that names it.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import (
+    AfterValidator,
+    BeforeValidator,
     ByteSize,
     Field,
     HttpUrl,
     SecretStr,
-    field_validator,
     model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gateway.peers import Archive, Caller, valid_title
-from shared.runtime.environment_settings import read_environment
+from shared.runtime.environment_settings import read_environment, split
 
 PREFIX = "GATEWAY_"
 MIB = 1024 * 1024
 
 Seconds = Annotated[float, Field(gt=0, le=30 * 86400)]
-Titles = Annotated[tuple[str, ...], NoDecode]
-Callers = Annotated[tuple[Caller, ...], NoDecode]
+Title = Annotated[str, AfterValidator(valid_title)]
+Titles = Annotated[tuple[Title, ...], NoDecode, BeforeValidator(split)]
+
+
+def _parsed_by(parse: Callable[[str], object]) -> BeforeValidator:
+    return BeforeValidator(lambda value: parse(value) if isinstance(value, str) else value)
+
+
+Peer = Annotated[Archive, NoDecode, _parsed_by(Archive.parse)]
+Callers = Annotated[
+    tuple[Annotated[Caller, _parsed_by(Caller.parse)], ...], NoDecode, BeforeValidator(split)
+]
 
 
 class Settings(BaseSettings):
@@ -39,14 +51,12 @@ class Settings(BaseSettings):
         arbitrary_types_allowed=True,
     )
 
-    archive: Annotated[Archive, NoDecode] = Field(
-        description="where results go, as `TITLE@host:port`; there is no default"
-    )
+    archive: Peer = Field(description="where results go, as `TITLE@host:port`; there is no default")
     service: HttpUrl = Field(
         HttpUrl("http://127.0.0.1:8000"), description="address of the screening service"
     )
     service_key: SecretStr | None = Field(
-        None, description="the service's API key, if it asks for one"
+        None, repr=False, description="the service's API key, if it asks for one"
     )
     service_seconds: Seconds = Field(60, description="the service answers within this")
     screenings: int = Field(
@@ -58,7 +68,7 @@ class Settings(BaseSettings):
     port: int = Field(
         11112, ge=0, le=65535, description="port to listen on for DICOM; 0 takes a free one"
     )
-    title: str = Field("CXRSCREEN", description="the gateway's own AE title")
+    title: Title = Field("CXRSCREEN", description="the gateway's own AE title")
     called_titles: Titles = Field(
         (), description="further titles that it answers to, separated by commas"
     )
@@ -122,26 +132,6 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="log level")
 
-    @field_validator("archive", mode="before")
-    @classmethod
-    def _archive(cls, value: object) -> object:
-        return Archive.parse(value) if isinstance(value, str) else value
-
-    @field_validator("title")
-    @classmethod
-    def _title(cls, value: str) -> str:
-        return valid_title(value)
-
-    @field_validator("called_titles", mode="before")
-    @classmethod
-    def _titles(cls, value: object) -> object:
-        return tuple(map(valid_title, _words(value))) if isinstance(value, str) else value
-
-    @field_validator("callers", mode="before")
-    @classmethod
-    def _callers(cls, value: object) -> object:
-        return tuple(map(Caller.parse, _words(value))) if isinstance(value, str) else value
-
     @model_validator(mode="after")
     def _tls(self) -> Self:
         if (self.tls_certificate is None) != (self.tls_key is None):
@@ -149,20 +139,10 @@ class Settings(BaseSettings):
         return self
 
 
-def _words(text: str) -> list[str]:
-    words = [word.strip() for word in text.split(",") if word.strip()]
-    if not words:
-        raise ValueError("there is nothing in it but commas and spaces; name some, or unset it")
-    return words
-
-
 def read_settings() -> Settings:
     """Reads the settings from the environment.
-
-    Returns:
-        The settings, validated.
 
     Raises:
         SettingsInvalid: A value is wrong or missing, or a name unknown; the message lists all.
     """
-    return read_environment(Settings, "python -m gateway", PREFIX, {"service_key"})
+    return read_environment(Settings, "python -m gateway")

@@ -4,8 +4,8 @@ import argparse
 import sys
 
 from service.offline import command
-from service.settings import PREFIX, Settings, read_settings
-from shared.runtime.environment_settings import SettingsInvalid
+from service.settings import Settings, read_settings
+from shared.runtime.environment_settings import SettingsInvalid, list_settings
 
 EXIT_INVALID = 2
 
@@ -32,7 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m service",
         description="Screens chest X-rays for pneumonia: over HTTP, or over folders.",
-        epilog=_settings_help(),
+        epilog=list_settings(Settings),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", metavar="serve | screen")
@@ -49,13 +49,6 @@ def _serve(settings: Settings) -> int:
     set_up_logs(settings.log_format, settings.log_level)
     make_server(create_app(settings), settings).run()
     return 0
-
-
-def _settings_help() -> str:
-    lines = ["settings, read from the environment:"]
-    for name, field in Settings.model_fields.items():
-        lines.append(f"  {PREFIX}{name.upper():22} {field.description}")
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AliasChoices, ByteSize, Field, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.runtime.cpus import usable_cores
-from shared.runtime.environment_settings import read_environment
+from shared.runtime.environment_settings import Words, read_environment
 
 PREFIX = "XRAY_"
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,7 +27,6 @@ _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:]+\])(:\d{1,5
 _WITH_DEFAULT_PORT = re.compile(r"http:.*:80|https:.*:443")
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
-Words = Annotated[tuple[str, ...], NoDecode]
 
 
 class Settings(BaseSettings):
@@ -75,7 +74,7 @@ class Settings(BaseSettings):
         (), repr=False, description="accepted keys, separated by commas; none: no key asked"
     )
     api_keys_file: Path | None = Field(
-        None, description="file with a key a line, plain or as `sha256:<hex>`"
+        None, repr=False, description="file with a key a line, plain or as `sha256:<hex>`"
     )
     cors_origins: Words = Field(
         (), description="origins that browsers may call from, or `*`; none: CORS off"
@@ -85,16 +84,6 @@ class Settings(BaseSettings):
         "auto", description="`auto` writes text to a terminal and JSON elsewhere"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="log level")
-
-    @field_validator("api_keys", "cors_origins", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        words = tuple(word.strip() for word in value.split(",") if word.strip())
-        if not words:  # a service that is to ask for keys must not open to all
-            raise ValueError("there is nothing in it but commas and spaces; name some, or unset it")
-        return words
 
     @field_validator("cors_origins")
     @classmethod
@@ -120,10 +109,7 @@ class Settings(BaseSettings):
 def read_settings() -> Settings:
     """Reads the settings from the environment.
 
-    Returns:
-        The settings, validated.
-
     Raises:
         SettingsInvalid: A value is wrong or a name unknown; the message lists all of them.
     """
-    return read_environment(Settings, "python -m service", PREFIX, {"api_keys", "api_keys_file"})
+    return read_environment(Settings, "python -m service")

@@ -15,7 +15,7 @@ class Lamp(BaseSettings):
     place: Path = Field(description="where it stands")
     watts: int = Field(5, ge=1, description="how bright it is")
     port: int = Field(80, validation_alias=AliasChoices("LAMP_PORT", "PORT"))
-    key: int = Field(1, description="a secret")
+    key: int = Field(1, repr=False, description="a secret")
 
     @model_validator(mode="after")
     def _fits(self) -> "Lamp":
@@ -25,7 +25,7 @@ class Lamp(BaseSettings):
 
 
 def read() -> Lamp:
-    return read_environment(Lamp, "python -m lamp", "LAMP_", {"key"})
+    return read_environment(Lamp, "python -m lamp")
 
 
 @pytest.fixture(autouse=True)
