@@ -43,7 +43,7 @@ class Gateway:
         self.spool.own()
         self._metrics = Metrics(self.spool)
         self._receiver = Receiver(settings, self.spool, self._metrics)
-        self._metrics.watch(self._receiver.associations)
+        self._metrics.associations.set_function(self._receiver.associations)
         key = settings.service_key.get_secret_value() if settings.service_key else None
         self._client = ScreeningClient(
             str(settings.service), key, settings.service_seconds, settings.screenings

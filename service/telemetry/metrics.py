@@ -1,6 +1,7 @@
 """What `GET /metrics` tells Prometheus. Every label has few, known values."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 from prometheus_client import (
@@ -43,42 +44,20 @@ class Metrics(Collector):
         self._engine, self._capacity = engine, capacity
         self._decoded, self._uploads = decoded, uploads
         registry = self._registry = CollectorRegistry()
-        self._requests = Counter(
-            "xray_requests",
-            "Requests, by route and outcome",
-            ["route", "outcome"],
-            registry=registry,
-        )
-        self._seconds = Histogram(
-            "xray_request_seconds",
-            "Time from a request's first line to the end of its answer",
-            ["route"],
-            buckets=_SECONDS,
-            registry=registry,
-        )
+        counter = partial(Counter, namespace="xray", registry=registry)
+        histogram = partial(Histogram, namespace="xray", buckets=_SECONDS, registry=registry)
+        self._requests = counter("requests", "Requests, by route and outcome", ["route", "outcome"])
+        lasting = "Time from a request's first line to the end of its answer"
+        self._seconds = histogram("request_seconds", lasting, ["route"])
         self._by_route: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
-        stages = Histogram(
-            "xray_stage_seconds",
-            "Time that the stages of a screening take",
-            ["stage"],
-            buckets=_SECONDS,
-            registry=registry,
-        )
+        stages = histogram("stage_seconds", "Time that the stages of a screening take", ["stage"])
         self._stages = {
             stage: stages.labels(stage) for stage in ("read", *sorted(SCREENING_STAGES))
         }
-        self._refusals = Counter(
-            "xray_refusals", "Images refused, by reason", ["reason"], registry=registry
-        )
-        self._screenings = Counter(
-            "xray_screenings", "Images answered, by label", ["label"], registry=registry
-        )
-        self._flags = Counter(
-            "xray_flags",
-            "Images answered with a flag, by flag: needs_review, or the code of a warning",
-            ["flag"],
-            registry=registry,
-        )
+        self._refusals = counter("refusals", "Images refused, by reason", ["reason"])
+        self._screenings = counter("screenings", "Images answered, by label", ["label"])
+        flagged = "Images answered with a flag, by flag: needs_review, or the code of a warning"
+        self._flags = counter("flags", flagged, ["flag"])
         # From the start: a rate needs a first value.
         for flag in (NEEDS_REVIEW, UNFAMILIAR[0], *Flag):
             self._flags.labels(flag)
