@@ -2,9 +2,11 @@
 
 import argparse
 import sys
+from contextlib import closing
 from datetime import datetime
 
 from gateway.settings import PREFIX, Settings, read_settings
+from gateway.spool.store import Spool, SpoolInUse
 from shared.runtime.environment_settings import SettingsInvalid, list_settings
 
 EXIT_INVALID = 2
@@ -25,11 +27,13 @@ def main(arguments: list[str] | None = None) -> int:
     except SettingsInvalid as invalid:
         print(f"The gateway does not start:\n{invalid}", file=sys.stderr)
         return EXIT_INVALID
-    if chosen.command == "failures":
-        return _failures(settings)
-    if chosen.command == "retry":
-        return _retry(settings, chosen.uids)
-    return _serve(settings)
+    if chosen.command not in ("failures", "retry"):
+        return _serve(settings)
+    if not settings.spool.is_dir():
+        print(f"There is no spool in {settings.spool}: set {PREFIX}SPOOL", file=sys.stderr)
+        return EXIT_INVALID
+    with closing(Spool(settings.spool)) as spool:
+        return _failures(spool) if chosen.command == "failures" else _retry(spool, chosen.uids)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -55,7 +59,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def _serve(settings: Settings) -> int:
     from gateway.node import run_gateway
-    from gateway.spool.store import SpoolInUse
     from gateway.telemetry.logging import set_up_logs
 
     set_up_logs(settings.log_format, settings.log_level)
@@ -72,12 +75,7 @@ def _serve(settings: Settings) -> int:
     return 0
 
 
-def _failures(settings: Settings) -> int:
-    from gateway.spool.store import Spool
-
-    if not settings.spool.is_dir():
-        return _no_spool(settings)
-    spool = Spool(settings.spool)
+def _failures(spool: Spool) -> int:
     failed = spool.failures()
     for entry in failed:
         received = datetime.fromtimestamp(entry.received).astimezone().isoformat(" ", "seconds")
@@ -86,27 +84,15 @@ def _failures(settings: Settings) -> int:
         print(f"\n{len(failed)} given up. Once the cause is mended: python -m gateway retry all")
     else:
         print("No failures.")
-    spool.close()
     return 0
 
 
-def _retry(settings: Settings, uids: list[str]) -> int:
-    from gateway.spool.store import Spool
-
-    if not settings.spool.is_dir():
-        return _no_spool(settings)
-    spool = Spool(settings.spool)
+def _retry(spool: Spool, uids: list[str]) -> int:
     wanted = [None] if uids == ["all"] else uids
     unknown = [uid for uid in wanted if not spool.retry(uid) and uid is not None]
-    spool.close()
     for uid in unknown:
         print(f"{uid}: not among the failures; see `python -m gateway failures`", file=sys.stderr)
     return EXIT_INVALID if unknown else 0
-
-
-def _no_spool(settings: Settings) -> int:
-    print(f"There is no spool in {settings.spool}: set {PREFIX}SPOOL", file=sys.stderr)
-    return EXIT_INVALID
 
 
 if __name__ == "__main__":

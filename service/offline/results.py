@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, fields
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any, Final, Self
 
@@ -15,6 +16,7 @@ from service.offline.answer import PASSING
 from service.offline.row import Row
 from service.offline.seen import SeenPaths
 from shared.runtime.file_lock import FileLock
+from shared.runtime.whole_file import replacing
 
 
 class ResultsInvalid(ValueError):
@@ -123,17 +125,11 @@ class Results:
     def _drop_passing_rows(self) -> None:
         """Writes the file anew without the rows about files that are tried again."""
         path = self.path.resolve()
-        kept = path.with_name(f".{path.name}.kept")
-        with kept.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            if self._csv:
-                file.write(HEADER)
-            for values in self._read():
-                if values.get("problem") not in PASSING:
-                    file.write(self._text(values))
-            file.flush()
-            os.fsync(file.fileno())
-        shutil.copymode(path, kept)
-        kept.replace(path)
+        rows = (self._text(row) for row in self._read() if row.get("problem") not in PASSING)
+        with replacing(path) as file:
+            shutil.copymode(path, file.name)
+            for text in chain([HEADER] if self._csv else [], rows):
+                file.write(text.encode("utf-8", "surrogateescape"))
 
     def _read(self) -> Iterator[dict[str, str]]:
         with self.path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:

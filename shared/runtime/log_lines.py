@@ -63,6 +63,4 @@ def write_log_to(stream: TextIO | None, style: str, level: str) -> None:
     text = style == "text" or (style == "auto" and stream.isatty())
     handler = logging.StreamHandler(stream)
     handler.setFormatter(PlainText() if text else JsonLines())
-    root = logging.getLogger()
-    root.handlers = [handler]
-    root.setLevel(level.upper())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
