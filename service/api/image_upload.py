@@ -60,13 +60,14 @@ async def screen_upload(
         async with shared.capacity.place() as place:
             with Upload(request, limit, shared.uploads, patience) as upload:
                 body = await upload.whole(place)
-                if boundary is None:
-                    return await _screen_raw(request, body, drawing, pictured)
-                body = _from_form(body, boundary, shared, key_field)
+                if boundary is not None:
+                    body = _from_form(body, boundary, shared, key_field)
+                elif not body:
+                    raise Problem("no-file", f"The request has no body. {_ADVICE}")
                 return await _screen(request, body, drawing, pictured)
     except Problem as problem:
         shared.metrics.refused(problem.kind.slug)
-        raise
+        raise problem if is_form else _with_advice(problem, content_type) from None
 
 
 def _check_coding(request: Request) -> None:
@@ -114,23 +115,14 @@ async def _screen(
         shared.metrics.screened(observation.stages, screening)
 
 
-async def _screen_raw(
-    request: Request, body: bytes, drawing: Drawing | None, pictured: bool
-) -> Screening:
-    """Screens a body that is the image itself, whatever its Content-Type says."""
-    if not body:
-        raise Problem("no-file", f"The request has no body. {_ADVICE}")
-    try:
-        return await _screen(request, body, drawing, pictured)
-    except Problem as problem:
-        kind = request.headers.get("content-type", "")
-        damaged = problem.kind.slug in _DAMAGED and kind.startswith(_OF_CURL_DATA)
-        if problem.kind.slug != "unsupported-format" and not damaged:
-            raise
-        why = "`curl -d` and `--data` change line ends and so damage images. " if damaged else ""
-        raise Problem(
-            problem.kind.slug, f"{problem.detail} {why}{_ADVICE}", problem.headers
-        ) from None
+def _with_advice(problem: Problem, content_type: str) -> Problem:
+    """What is wrong with a body that was to be the image itself, and how to send one."""
+    slug = problem.kind.slug
+    damaged = slug in _DAMAGED and content_type.startswith(_OF_CURL_DATA)
+    if slug != "unsupported-format" and not damaged:
+        return problem
+    why = "`curl -d` and `--data` change line ends and so damage images. " if damaged else ""
+    return Problem(slug, f"{problem.detail} {why}{_ADVICE}", problem.headers)
 
 
 def _from_form(body: bytes, boundary: bytes, shared: Resources, key_field: bool) -> bytes:
