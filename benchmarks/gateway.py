@@ -53,9 +53,6 @@ _OVERLOADED = {408, 503}
 _SENDERS = 2
 """Associations that images come on: as many as Orthanc sends over, by default."""
 
-_LOOKS_EVERY = 0.5
-"""Seconds between looks whether all is delivered: each costs the gateway a millisecond."""
-
 _PEERS = ("archive", "client")
 
 _ADDRESSES = {

@@ -12,8 +12,7 @@ from service.problems import Problem
 from service.screening.heatmap_image import Drawing
 from service.web.assets import Asset, build, static_files
 from service.web.languages import Language, choose, languages
-from service.web.rendering import blank_page, page
-from shared.bundle.manifest import Manifest
+from service.web.rendering import About, blank_page, figures, page
 
 router = APIRouter(include_in_schema=False)
 
@@ -25,7 +24,7 @@ _YEAR = 365 * 24 * 3600
 async def show(request: Request) -> Response:
     """Serves the page in the reader's language; it does not wait for the model."""
     language = _language(request)
-    response = _send(request, blank_page(language.tag, *_setting(request)), "no-cache")
+    response = _send(request, blank_page(language.tag, _about(request)), "no-cache")
     response.headers["Vary"] = "Accept-Encoding, Accept-Language, Cookie"
     if request.query_params.get(_COOKIE) in languages():
         path = request.scope.get("root_path", "") + "/"
@@ -43,12 +42,12 @@ async def answer(request: Request) -> Response:
     try:
         screening = await screen_upload(request, drawing=Drawing.OVERLAY, key_field=True)
     except Problem as problem:
-        thing = await asyncio.to_thread(page, language, *_setting(request), problem=problem)
+        thing = await asyncio.to_thread(page, language, _about(request), problem=problem)
         response = _send(request, thing, "no-store")
         response.status_code = problem.kind.status
         response.headers.update(problem.headers)
         return response
-    thing = await asyncio.to_thread(page, language, *_setting(request), screening=screening)
+    thing = await asyncio.to_thread(page, language, _about(request), screening=screening)
     return _send(request, thing, "no-store")
 
 
@@ -102,9 +101,8 @@ def _language(request: Request) -> Language:
     )
 
 
-def _setting(request: Request) -> tuple[int, bool, Manifest | None]:
-    """What the page says of this service: its limit, whether it asks for a key, its model."""
+def _about(request: Request) -> About:
     shared = resources(request)
     model = shared.engine.model
-    manifest = model.manifest if model else None
-    return int(shared.settings.body_limit), bool(shared.keys.required), manifest
+    shown = figures(model.manifest if model else None)
+    return About(shared.settings.body_limit, shared.keys.required, shown)

@@ -42,57 +42,40 @@ class Figures(NamedTuple):
     shown: tuple[tuple[str, Metric], ...]
 
 
-def blank_page(tag: str, limit: int, key_asked: bool, manifest: Manifest | None) -> Asset:
-    """The page before any image, ready to send.
+class About(NamedTuple):
+    """What the page says of the service.
 
-    Args:
-        tag: The language.
+    Attributes:
         limit: Largest upload, in bytes.
-        key_asked: Whether the service asks for an access key.
-        manifest: The model's, if one is loaded: its figures are shown.
+        key_asked: Whether it asks for an access key.
+        figures: Its model's; None where it has none, or no model yet.
     """
-    return _blank_page(tag, limit, key_asked, _figures(manifest))
+
+    limit: int
+    key_asked: bool
+    figures: Figures | None
 
 
 @lru_cache(maxsize=64)
-def _blank_page(tag: str, limit: int, key_asked: bool, figures: Figures | None) -> Asset:
-    return asset(_render(languages()[tag], limit, key_asked, figures).encode(), HTML)
+def blank_page(tag: str, about: About) -> Asset:
+    """The page before any image in the language of a tag, ready to send."""
+    return page(languages()[tag], about)
 
 
 def page(
     language: Language,
-    limit: int,
-    key_asked: bool,
-    manifest: Manifest | None,
+    about: About,
     screening: Screening | None = None,
     problem: Problem | None = None,
 ) -> Asset:
-    """The page with an answer, or with a problem, ready to send.
-
-    Args:
-        screening: An answer to show.
-        problem: A problem to show instead.
-    """
-    html = _render(
-        language,
-        limit,
-        key_asked,
-        _figures(manifest),
-        screening=screening and _answer(language, screening),
-        problem=problem,
-    )
-    return asset(html.encode(), HTML)
-
-
-def _render(
-    language: Language, limit: int, key_asked: bool, figures: Figures | None, **outcome: Any
-) -> str:
-    megabytes = language.number(str(limit // (1024 * 1024)))
-    return (
+    """The page, ready to send: with an answer, with a problem, or with neither."""
+    megabytes = about.limit // (1024 * 1024)
+    html = (
         _templates()
         .get_template("page.html")
         .render(
-            {"screening": None, "problem": None} | outcome,
+            screening=screening and _answer(language, screening),
+            problem=problem,
             lang=language.tag,
             t=language.words,
             say=language.say,
@@ -101,16 +84,18 @@ def _render(
             languages=[(tag, other.words["meta.name"]) for tag, other in languages().items()],
             static=f"static/{build()}",
             scripts=[name for name in static_files() if name.endswith(".js")],
-            limit=limit // (1024 * 1024),
-            limit_text=language.say("choose.formats", size=megabytes),
-            key_asked=key_asked,
-            settings={"bodyLimit": limit, "keyAsked": key_asked, "help": REMEDIES},
-            figures=figures,
+            limit=megabytes,
+            limit_text=language.say("choose.formats", size=language.number(str(megabytes))),
+            key_asked=about.key_asked,
+            settings={"bodyLimit": about.limit, "keyAsked": about.key_asked, "help": REMEDIES},
+            figures=about.figures,
         )
     )
+    return asset(html.encode(), HTML)
 
 
-def _figures(manifest: Manifest | None) -> Figures | None:
+def figures(manifest: Manifest | None) -> Figures | None:
+    """The figures of a model that the page shows; None where its manifest has none."""
     known = manifest.metrics if manifest else {}
     shown = tuple((name, known[metric]) for name, metric in _SHOWN.items() if metric in known)
     if manifest is None or not shown:

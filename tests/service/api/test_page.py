@@ -13,7 +13,7 @@ import pytest
 from service.api import page
 from service.web import rendering
 from service.web.assets import Asset, build, static_files
-from service.web.rendering import blank_page
+from service.web.rendering import About, blank_page
 from tests.e2e.page import model
 from tests.e2e.process import PATIENCE, serving
 from tests.service.conftest import Start
@@ -221,7 +221,7 @@ def test_the_answer_is_drawn_beside_what_else_is_served(
 
 
 def test_the_page_does_not_wait_for_a_model() -> None:
-    html = blank_page("en", 2**24, key_asked=False, manifest=None).body.decode()
+    html = blank_page("en", About(2**24, key_asked=False, figures=None)).body.decode()
     assert "<h1" in html
     assert 'class="figure"' not in html
 
