@@ -49,21 +49,18 @@ def storm(server: Server, image: Sample) -> None:
         f"Capacity {calm.requests_a_second:.0f} req/s; {CONNECTIONS} connections, {rate:.0f} "
         "req/s.\n"
     )
-    print("| figure | measured | goal |\n|---|---|---|")
-    print(f"| answered | {len(weather.answered)} | |")
-    print(
-        f"| answered: p99 | {1000 * np.percentile(weather.answered or [0], 99):.0f} ms | 2000 ms |"
-    )
-    print(f"| refused | {len(weather.refused)} | |")
-    print(
-        f"| refused: median | {1000 * statistics.median(weather.refused or [0]):.0f} ms | 100 ms |"
-    )
-    print(f"| probes: slowest | {1000 * max(weather.probed):.0f} ms | 300 ms |")
-    print(f"| broken | {weather.broken} | 0 |")
-    print(f"| memory | {max(weather.memory) / 1e6:.0f} MB | 300 MB |")
-    print(
-        f"| one request before, after | {1000 * before:.1f} ms, {1000 * after:.1f} ms | the same |"
-    )
+    p99 = np.percentile(weather.answered or [0], 99)
+    median = statistics.median(weather.refused or [0])
+    print(f"""| figure | measured | goal |
+|---|---|---|
+| answered | {len(weather.answered)} | |
+| answered: p99 | {1000 * p99:.0f} ms | 2000 ms |
+| refused | {len(weather.refused)} | |
+| refused: median | {1000 * median:.0f} ms | 100 ms |
+| probes: slowest | {1000 * max(weather.probed):.0f} ms | 300 ms |
+| broken | {weather.broken} | 0 |
+| memory | {max(weather.memory) / 1e6:.0f} MB | 300 MB |
+| one request before, after | {1000 * before:.1f} ms, {1000 * after:.1f} ms | the same |""")
 
 
 async def _storm(service: Running, image: Sample, rate: float) -> Weather:

@@ -38,12 +38,14 @@ _log = logging.getLogger(__name__)
 class Receiver:
     """Listens for those who send images, and puts these into the spool."""
 
+    _server: BoundedServer
+
     def __init__(self, settings: Settings, spool: Spool, metrics: Metrics) -> None:
         self._settings = settings
         self._spool = spool
         self._metrics = metrics
+        self._refuses = settings.others == "refuse"
         self._titles = {settings.title, *settings.called_titles}
-        self._server: BoundedServer | None = None
         self._overflowed: WeakSet[Any] = WeakSet()  # associations whose image has no room
         # Data sets go to disk as they come, into a folder of the spool: never whole into memory.
         _config.STORE_RECV_CHUNKED_DATASET = True
@@ -58,8 +60,9 @@ class Receiver:
         node.network_timeout = settings.idle_seconds
         node.require_called_aet = False  # there may be several: _on_request looks
         node.add_supported_context(Verification)
-        for uid in self._storage_classes():
-            node.add_supported_context(uid, list(TRANSFER_SYNTAXES))
+        every = [context.abstract_syntax for context in AllStoragePresentationContexts]
+        for uid in POSSIBLE if self._refuses else every:
+            node.add_supported_context(str(uid), list(TRANSFER_SYNTAXES))
 
     def start(self) -> tuple[str, int]:
         """Begins to listen.
@@ -89,32 +92,21 @@ class Receiver:
         return self._server.server_address[:2]
 
     def serve(self) -> None:
-        """Accepts connections until `stop`; the thread's own."""
-        if self._server is not None:
-            self._server.serve_forever(poll_interval=0.2)
+        """Accepts connections until `stop_listening`; the thread's own."""
+        self._server.serve_forever(poll_interval=0.2)
 
     def stop_listening(self) -> None:
         """Accepts no more connections; those that are open go on."""
-        if self._server is not None:
-            self._server.shutdown()
+        self._server.shutdown()
 
     def associations(self) -> int:
         """How many are open."""
-        return len(self._open())
+        return len(self._server.active_associations)
 
     def stop(self) -> None:
         """Aborts what is still open."""
-        for association in self._open():
+        for association in self._server.active_associations:
             association.abort()
-
-    def _open(self) -> list[Any]:
-        return [] if self._server is None else list(self._server.active_associations)
-
-    def _storage_classes(self) -> list[UID]:
-        known = [UID(str(one.abstract_syntax)) for one in AllStoragePresentationContexts]
-        if self._settings.others == "drop":
-            return known
-        return list(POSSIBLE)
 
     def _on_open(self, event: Any) -> None:
         bound(event.assoc.dul.socket, self._settings.pdu_limit)
@@ -144,7 +136,7 @@ class Receiver:
     def _on_close(self, event: Any) -> None:
         """Removes what connections that broke have left of images."""
         left = self._spool.unfinished()
-        others = [one for one in self._open() if one is not event.assoc]
+        others = [one for one in self._server.active_associations if one is not event.assoc]
         self._spool.clear(left, 0 if not others else 2 * self._settings.idle_seconds)
 
     def _on_pdu(self, event: Any) -> None:
@@ -187,10 +179,6 @@ class Receiver:
             _log.error("spool cannot be written", exc_info=error)
             return "spool-broken", OUT_OF_RESOURCES
         return "kept", SUCCESS
-
-    @property
-    def _refuses(self) -> bool:
-        return self._settings.others == "refuse"
 
 
 def _caller(event: Any) -> str:
