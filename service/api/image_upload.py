@@ -139,7 +139,7 @@ def _from_form(body: bytes, boundary: bytes, shared: Resources, key_field: bool)
                 f"The form has a field {part.name[:40]!r}; accepted is one field, `{FIELD}`. "
                 f"{_ADVICE}",
             )
-    files = [part for part in parts if part.content or part.has_name or not part.is_file]
+    files = [part for part in parts if part.content or not part.unchosen]
     if not files:
         raise Problem("no-file", f"The form has no file in its field `{FIELD}`. {_ADVICE}")
     if len(files) > 1:

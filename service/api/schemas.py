@@ -5,6 +5,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.screening.heatmap_image import Picture
 from service.screening.pipeline import Screening
 
 Probability = Field(ge=0, le=1)
@@ -118,7 +119,7 @@ class Answer(_Answer):
     @classmethod
     def of(cls, screening: Screening, request_id: str) -> "Answer":
         """The answer that tells a screening."""
-        overlay, picture = screening.overlay, screening.picture
+        overlay, picture, model = screening.overlay, screening.picture, screening.model
         return cls(
             label=screening.label,
             probability=screening.probability,
@@ -129,19 +130,13 @@ class Answer(_Answer):
             reliable=screening.reliable,
             warnings=[Caution(code=code, message=text) for code, text in screening.warnings],
             heatmap=overlay
-            and Heatmap(
-                png=base64.b64encode(overlay.data).decode(),
-                width=overlay.width,
-                height=overlay.height,
-            ),
+            and Heatmap(png=_text(overlay), width=overlay.width, height=overlay.height),
             picture=picture
-            and Shown(
-                jpeg=base64.b64encode(picture.data).decode(),
-                width=picture.width,
-                height=picture.height,
-            ),
-            model=ModelReference(
-                version=screening.model.manifest.version, sha256=screening.model.sha256
-            ),
+            and Shown(jpeg=_text(picture), width=picture.width, height=picture.height),
+            model=ModelReference(version=model.manifest.version, sha256=model.sha256),
             request_id=request_id,
         )
+
+
+def _text(picture: Picture) -> str:
+    return base64.b64encode(picture.data).decode()

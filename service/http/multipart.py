@@ -30,15 +30,13 @@ class Part:
 
     Attributes:
         name: The field's name.
-        is_file: Whether it came with a file name. The name itself is not kept: it may name a
-            patient.
-        has_name: Whether that file name is more than an empty string.
+        unchosen: Whether its file name is empty, as of a field in which no file was chosen. A name
+            itself is not kept: it may name a patient.
         content: Its bytes.
     """
 
     name: str
-    is_file: bool
-    has_name: bool
+    unchosen: bool
     content: bytes
 
 
@@ -96,8 +94,8 @@ def _part(body: bytes, start: int, end: int) -> Part:
     name = _parameter(headers, "name", "content-disposition")
     if name is None:
         raise _malformed("a part has no header Content-Disposition with a name")
-    filename = _parameter(headers, "filename", "content-disposition")
-    return Part(name, filename is not None, bool(filename), body[gap + 4 : end])
+    unchosen = _parameter(headers, "filename", "content-disposition") == ""
+    return Part(name, unchosen, body[gap + 4 : end])
 
 
 def _headers(text: str) -> Message:

@@ -63,9 +63,9 @@ def test_parameters_of_any_kind_raise_nothing_else(text: str) -> None:
 
 def test_names_are_told_apart() -> None:
     file, nothing, value = read(form(("file", "x", b"1"), ("file", "", b""), ("key", None, b"k")))
-    assert (file.name, file.is_file, file.has_name) == ("file", True, True)
-    assert (nothing.is_file, nothing.has_name, nothing.content) == (True, False, b"")
-    assert (value.name, value.is_file, value.content) == ("key", False, b"k")
+    assert (file.name, file.unchosen) == ("file", False)
+    assert (nothing.unchosen, nothing.content) == (True, b"")
+    assert (value.name, value.unchosen, value.content) == ("key", False, b"k")
 
 
 def test_what_stands_around_the_parts_is_left_out() -> None:
@@ -78,16 +78,18 @@ def test_what_stands_around_the_parts_is_left_out() -> None:
 @pytest.mark.parametrize(
     "header",
     [
-        'Content-Disposition: form-data;\r\n name="file";\r\n\tfilename="x"',
-        "content-disposition:form-data;name=file;filename=x",
-        "Content-Disposition: form-data; name=\"file\"; filename*=utf-8''%e2%82%ac",
-        'X-Other: 1\r\nContent-Disposition: form-data; filename="x"; name="file"\r\nX: 2',
+        'Content-Disposition: form-data;\r\n name="file";\r\n\tfilename="NAME"',
+        "content-disposition:form-data;name=file;filename=NAME",
+        "Content-Disposition: form-data; name=\"file\"; filename*=utf-8''NAME",
+        'X-Other: 1\r\nContent-Disposition: form-data; filename="NAME"; name="file"\r\nX: 2',
     ],
     ids=["folded", "close", "encoded name", "among others"],
 )
 def test_headers_are_read_as_clients_write_them(header: str) -> None:
-    (part,) = read(f"--xyz\r\n{header}\r\n\r\n1\r\n--xyz--".encode())
-    assert (part.name, part.has_name, part.content) == ("file", True, b"1")
+    for name, unchosen in (("%e2%82%ac", False), ("", True)):
+        named = header.replace("NAME", name)
+        (part,) = read(f"--xyz\r\n{named}\r\n\r\n1\r\n--xyz--".encode())
+        assert (part.name, part.unchosen, part.content) == ("file", unchosen, b"1")
 
 
 @pytest.mark.parametrize(
