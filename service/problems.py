@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from shared.imaging.refusal import ImageRefused, RefusalReason
+from shared.imaging.refusal import ImageRefused
 
 TYPE_PREFIX = "urn:chest-xray-screening:problem:"
 MEDIA_TYPE = "application/problem+json"
@@ -28,6 +28,7 @@ class ProblemType:
     title: str
     example: str
     of: str = ""
+    reason: str = ""
     help: str | None = None
 
     @property
@@ -39,6 +40,7 @@ class ProblemType:
 _LIST: Final = Path(__file__).with_suffix(".toml").read_text(encoding="utf-8")
 PROBLEMS: Final = {slug: ProblemType(slug, **facts) for slug, facts in tomllib.loads(_LIST).items()}
 """All of them, by slug."""
+_REFUSALS: Final = {kind.reason: slug for slug, kind in PROBLEMS.items() if kind.reason}
 
 
 class Problem(Exception):
@@ -55,19 +57,6 @@ class Problem(Exception):
         self.kind = PROBLEMS[slug]
         self.detail = detail
         self.headers = dict(headers or {})
-
-
-_REFUSALS: Final[dict[RefusalReason, str]] = {
-    RefusalReason.EMPTY: "empty-file",
-    RefusalReason.UNSUPPORTED_FORMAT: "unsupported-format",
-    RefusalReason.DICOM: "dicom",
-    RefusalReason.ANIMATED: "animated-image",
-    RefusalReason.TOO_SMALL: "image-too-small",
-    RefusalReason.TOO_LARGE: "image-too-large",
-    RefusalReason.TRUNCATED: "truncated-image",
-    RefusalReason.CORRUPT: "corrupt-image",
-    RefusalReason.NOT_A_CHEST: "not-a-chest-xray",
-}
 
 
 def refused(refusal: ImageRefused) -> Problem:

@@ -3,6 +3,7 @@
 import ast
 
 from service.problems import PROBLEMS
+from shared.imaging.refusal import RefusalReason
 from tests.conftest import ROOT
 
 
@@ -15,4 +16,10 @@ def test_every_problem_that_is_raised_is_listed_and_the_other_way_round() -> Non
                 written.add(node.value)
             elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Problem":
                 raised |= {node.args[0].value} if isinstance(node.args[0], ast.Constant) else set()
-    assert raised <= set(PROBLEMS) <= written
+    refusals = {slug for slug, kind in PROBLEMS.items() if kind.reason}
+    assert raised <= set(PROBLEMS) <= written | refusals
+
+
+def test_every_refusal_of_an_image_is_one_problem() -> None:
+    reasons = [kind.reason for kind in PROBLEMS.values() if kind.reason]
+    assert sorted(reasons) == sorted(RefusalReason)
