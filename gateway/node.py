@@ -18,9 +18,13 @@ from gateway.stages import Delivery, Screening, Step
 from gateway.telemetry.health import health_server
 from gateway.telemetry.metrics import Metrics
 from shared.runtime.malloc import share_arenas
+from shared.runtime.timer_slack import allow_slack
 
 _GRACE_SECONDS: Final = 8.0
 """After SIGTERM, what is under way may take this long."""
+
+_SLACK_SECONDS: Final = 0.004
+"""pynetdicom's threads, two for an association, look a thousand times a second for what is new."""
 
 _log = logging.getLogger(__name__)
 
@@ -135,6 +139,7 @@ def run_gateway(settings: Settings) -> None:
         OSError: An address cannot be listened on, or the spool's folder not be written.
         SpoolInUse: Another gateway works on the spool.
     """
+    allow_slack(_SLACK_SECONDS)
     share_arenas(1)  # each would keep some of what was freed, or have its pages cleared again
     # What an image says is passed on as it is, whether it keeps to the standard or not.
     config.settings.reading_validation_mode = config.IGNORE
