@@ -54,10 +54,17 @@ def asked(phantoms: Path) -> tuple[str | Path, ...]:
     return ("--data", phantoms, "--unlike", phantoms / "train" / "PNEUMONIA", *TINY)
 
 
-def trainer(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run the trainer's command line in this process, which spares it importing Keras anew."""
+def trainer(
+    *arguments: str | Path, said: io.StringIO | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the trainer's command line in this process, which spares it importing Keras anew.
+
+    Args:
+        arguments: Of the command line.
+        said: What takes the place of stderr.
+    """
     given = [str(argument) for argument in arguments]
-    shown, said = io.StringIO(), io.StringIO()
+    shown, said = io.StringIO(), said or io.StringIO()
     kept = signal.getsignal(signal.SIGTERM)
     try:
         with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(said):

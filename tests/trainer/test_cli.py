@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from shared.bundle.store import Bundle, current, open_bundle
-from tests.trainer.conftest import ROOT, TINY, TinyRun, command, trainer
+from tests.trainer.conftest import ROOT, TINY, TinyRun, trainer
 from trainer.cli import build_parser
 from trainer.config.options import Options
 from trainer.config.recipe import Recipe
@@ -38,15 +38,12 @@ def refused(done: subprocess.CompletedProcess[str], *parts: str | Path, code: in
 
 def limited(*arguments: str | Path, size: int) -> subprocess.CompletedProcess[str]:
     """Run the trainer where no file may grow above this size in bytes, as on a full disk."""
-    return subprocess.run(
-        command(arguments),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
-    )
+    kept, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, most))
+    try:
+        return trainer(*arguments)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (kept, most))
 
 
 @pytest.fixture
