@@ -61,7 +61,8 @@ def train_on_cluster(
             f"--scheduler needs {missing.name}, which is not installed: pip install '.[cluster]'"
         ) from missing
     # Failures are told in our words.
-    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
+    for name in ("distributed", "distributed.client"):  # the second has a level of its own
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         client = Client(address, timeout=_CONNECT_SECONDS)
     except (OSError, ValueError) as failure:
