@@ -45,7 +45,7 @@ def two_cells(tmp_path: Path) -> Path:
     return path
 
 
-def test_cells_are_trained_one_by_one_and_nothing_that_is_served_changes(
+def test_a_cell_that_fails_stops_no_other_and_nothing_that_is_served_changes(
     phantoms: Path, two_cells: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -53,12 +53,27 @@ def test_cells_are_trained_one_by_one_and_nothing_that_is_served_changes(
     models.mkdir()
     (models / "current").write_text("what-is-served")
     asked = ("study", two_cells, "--data", phantoms, "--out", out)
+    plan_study(read_design(two_cells), phantoms, out)
+    stranger = out / "cells" / "plain-fold-1-seed-0" / "member-1" / "checkpoint.npz"
+    stranger.parent.mkdir(parents=True)
+    note = {"identity": json.dumps({"recipe": {}, "seed": 99}), "steps": 0, "history": []}
+    np.savez(stranger, note=np.array(json.dumps(note)))
 
-    first = trainer(*asked, "--cell", "1")
-    assert first.returncode == 0, first.stderr
-    assert "Cell 2/2      plain, fold 2, seed 0: ROC AUC 0." in first.stdout
-    assert "\n1 of 2 cells: 2 folds x 1 seeds x 1 recipes.\n" in first.stdout
-    done = trainer(*asked)
+    failed = trainer(*asked)
+    assert failed.returncode == 1
+    assert "Traceback" not in failed.stderr
+    for part in (
+        "1 of 2 cells are not finished (--cell 0: plain, fold 1, seed 0)",
+        "seed was 99, is 0",
+        "run the same command again",
+    ):
+        assert part in failed.stderr
+    assert "Cell 2/2      plain, fold 2, seed 0: ROC AUC 0." in failed.stdout
+    assert "\n1 of 2 cells: 2 folds x 1 seeds x 1 recipes.\n" in failed.stdout
+    assert (out / "table.md").read_text().startswith("1 of 2 cells")
+
+    stranger.unlink()
+    done = trainer(*asked, "--cell", "0")
     assert done.returncode == 0, done.stderr
     assert "Cell 1/2      plain, fold 1, seed 0: ROC AUC 0." in done.stdout
     assert "Cell 2/2" not in done.stdout
@@ -87,25 +102,6 @@ def test_cells_are_trained_one_by_one_and_nothing_that_is_served_changes(
         assert found[name] == pytest.approx(value, abs=1e-5)
     names = [*(phantoms / "train").rglob("*.jpeg")]
     assert 2 <= patients <= len(names)
-
-
-def test_a_cell_that_fails_stops_no_other(phantoms: Path, two_cells: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    plan_study(read_design(two_cells), phantoms, out)
-    folder = out / "cells" / "plain-fold-1-seed-0" / "member-1"
-    folder.mkdir(parents=True)
-    note = {"identity": json.dumps({"recipe": {}, "seed": 99}), "steps": 0, "history": []}
-    np.savez(folder / "checkpoint.npz", note=np.array(json.dumps(note)))
-    done = trainer("study", two_cells, "--data", phantoms, "--out", out)
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
-    for part in (
-        "1 of 2 cells are not finished (--cell 0: plain, fold 1, seed 0)",
-        "seed was 99, is 0",
-        "run the same command again",
-    ):
-        assert part in done.stderr
-    assert (out / "table.md").read_text().startswith("1 of 2 cells")
 
 
 @pytest.mark.parametrize(
