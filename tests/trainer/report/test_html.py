@@ -90,8 +90,13 @@ def findings(split: Split) -> Findings:
     )
 
 
-def test_everything_is_shown(findings: Findings) -> None:
-    text = render_report(findings)
+@pytest.fixture(scope="module")
+def report(findings: Findings) -> str:
+    """The report of these findings."""
+    return render_report(findings)
+
+
+def test_everything_is_shown(findings: Findings, report: str) -> None:
     for part in (
         "What the ensemble buys",
         "Pictures that are no chest X-rays",
@@ -103,18 +108,17 @@ def test_everything_is_shown(findings: Findings) -> None:
         "1,000 parameters. 2 million multiply-adds an image. model.onnx 3.0 MB.",
         "No image chose an epoch",
     ):
-        assert part in text, part
+        assert part in report, part
     wrong = findings.results[0].judged.answers.pneumonia != (findings.results[0].split.labels == 1)
     assert wrong.sum() == 2  # one missed, one false alarm: each with two pictures below
     # Samples 4, mistakes 2, shuffled 2: each is a pair of pictures.
-    assert text.count("<img ") == 2 * (4 + 2 + 2)
+    assert report.count("<img ") == 2 * (4 + 2 + 2)
 
 
-def test_names_of_files_are_escaped(findings: Findings) -> None:
-    text = render_report(findings)
-    assert "_<b>.jpeg" not in text
-    assert "_&lt;b&gt;.jpeg" in text
-    assert "a &lt;text&gt;" in text
+def test_names_of_files_are_escaped(report: str) -> None:
+    assert "_<b>.jpeg" not in report
+    assert "_&lt;b&gt;.jpeg" in report
+    assert "a &lt;text&gt;" in report
 
 
 def test_copies_between_splits_are_counted(findings: Findings) -> None:
@@ -159,8 +163,8 @@ def test_card_holds_the_figures_and_shows_nobody(findings: Findings) -> None:
     assert "person" not in card
 
 
-def test_what_was_chosen_on_images_is_said_with_their_name(findings: Findings) -> None:
-    text, card = render_report(findings), render_model_card(findings)
+def test_what_was_chosen_on_images_is_said_with_their_name(findings: Findings, report: str) -> None:
+    card = render_model_card(findings)
     chosen = (
         ("cross-validation", ("the temperature", "the bias", "the threshold")),
         (
@@ -170,7 +174,7 @@ def test_what_was_chosen_on_images_is_said_with_their_name(findings: Findings) -
     )
     for name, parts in chosen:
         for part in parts:
-            assert part in text.split(f"Chosen on {name}: ")[1][:200]
+            assert part in report.split(f"Chosen on {name}: ")[1][:200]
             assert part in card.split(f"Chosen on {name} alone: ")[1][:200]
     point = OperatingPoint(threshold=0.4, rule="fixed=0.4", low=0.3, high=0.6)
     rule = dataclasses.replace(findings.interpretation, operating_point=point, refusal=None)

@@ -17,7 +17,8 @@ from trainer.model.backend import load_keras
 
 load_keras()
 
-from trainer.model.network import build_network  # noqa: E402
+import keras  # noqa: E402
+
 from trainer.training import fold  # noqa: E402
 from trainer.training.cross_validation import cross_validate  # noqa: E402
 from trainer.training.loop import FittedMember  # noqa: E402
@@ -73,7 +74,10 @@ def test_a_machine_that_is_learned_from_is_held_out_whole_once_more(
     def note(recipe: Recipe, train: Split, folder: Path, *_: object, **__: object) -> FittedMember:
         learned[folder] = train.paths
         folder.mkdir(parents=True)
-        return FittedMember(build_network(recipe), [])
+        image = keras.Input((224, 224, 1))
+        pooled = keras.layers.AveragePooling2D(56)(image)
+        logits = keras.layers.Dense(2, name="logits")(keras.layers.Flatten()(pooled))
+        return FittedMember(keras.Model(image, logits), [])
 
     monkeypatch.setattr(fold, "fit_member", note)
     kept = replace(prepared, learned=np.ones(16, bool))
