@@ -129,8 +129,8 @@ def test_a_command_of_the_readme_runs(
         number = request.getfixturevalue("port")
         command = re.sub(r"(localhost|127\.0\.0\.1):8000", f"127.0.0.1:{number}", command)
     command = command.replace("path/to/", "")
-    if re.search(r"-m trainer fit\b", command):
-        command = " ".join([command, *QUICK_TRAINING])
+    if re.search(r"-m trainer evaluate\b", command):
+        command += " --resamples=20"
     result = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", command],
         cwd=folder,
