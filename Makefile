@@ -20,7 +20,9 @@ COMPILE := $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 TESTS ?= tests
 # Where test-floors has its environment.
 FLOORS ?= .venv-floors
+# Processes that test at once: one for each core, in which libraries compute in one thread.
 JOBS  ?= 2
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1
 # Per cent of the lines that the tests' own process must run; those of servers and runs that it starts do not count.
 COVERED := 85
 
@@ -45,7 +47,7 @@ test: $(VENV)/.dev ## Run every check and test (TESTS=tests/shared for a part)
 
 # With the checks, of which mypy has work for one core.
 tested: $(VENV)/.dev
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(TESTS) \
+	$(ONE_THREAD) $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(TESTS) \
 	  $(if $(filter tests,$(TESTS)),--cov --cov-report=term:skip-covered --cov-fail-under=$(COVERED))
 
 test-floors: ## Run the fast tests on the lowest versions that pyproject.toml allows (FLOORS=folder)
