@@ -31,10 +31,6 @@ ZIP_DAMAGE = (
 _LITTER = {".ds_store", "thumbs.db", "desktop.ini"}
 
 
-class DatasetError(TrainerError):
-    """The data cannot be used as it is; the message names the path and the remedy."""
-
-
 @dataclass(frozen=True)
 class Dataset:
     """Where the images of a data set lie.
@@ -142,7 +138,7 @@ def find_dataset(path: Path) -> Dataset:
         path: A folder, or a .zip as Kaggle serves it (read in place, never unpacked).
 
     Raises:
-        DatasetError: Nothing there, not readable, or no class folder anywhere.
+        TrainerError: Nothing there, not readable, or no class folder anywhere.
     """
     path = Path(path)
     members = _list_zip(path) if path.is_file() else dict.fromkeys(_list_folder(path), "")
@@ -157,7 +153,7 @@ def find_dataset(path: Path) -> Dataset:
         root = "/".join(parts[: -3 if nested else -2])
         roots.setdefault(root, {}).setdefault(split, {}).setdefault(label, []).append(name)
     if not roots:
-        raise DatasetError(_not_the_layout(path, list(members)))
+        raise TrainerError(_not_the_layout(path, list(members)))
     root = min(roots, key=lambda r: (len(PurePosixPath(r).parts), r))
     files = {split: dict(sorted(classes.items())) for split, classes in roots[root].items()}
     renamed = {name: member for name, member in members.items() if member not in ("", name)}
@@ -187,12 +183,12 @@ def check_split(dataset: Dataset, split: str) -> None:
     """Check that one split has images of both classes.
 
     Raises:
-        DatasetError: The split or one of its class folders is missing or empty.
+        TrainerError: The split or one of its class folders is missing or empty.
     """
     where = f"{dataset.path}/{dataset.root}{split}".rstrip("/")
     if split not in dataset.files and list(dataset.files) == [""]:
         top = f"{dataset.path}/{dataset.root}".rstrip("/")
-        raise DatasetError(
+        raise TrainerError(
             f"{top} has {' and '.join(dataset.files[''])} at its top, and no {split}. To train, "
             f"make a folder with train/{LABELS[0]} and train/{LABELS[1]} of them, and put some "
             f"patients, of whom train holds no image, into test/{LABELS[0]} and "
@@ -201,13 +197,13 @@ def check_split(dataset: Dataset, split: str) -> None:
         )
     if split not in dataset.files:
         found = ", ".join(sorted(s for s in dataset.files if s)) or "no split folder"
-        raise DatasetError(
+        raise TrainerError(
             f"{where} is missing or empty: found {found}. Expected {split}/{LABELS[0]} and "
             f"{split}/{LABELS[1]} with images inside; add them, or check the --data path."
         )
     for label in LABELS:
         if not dataset.files[split].get(label):
-            raise DatasetError(
+            raise TrainerError(
                 f"{where}/{label} is missing or empty. Training and evaluation need images of "
                 f"both classes, {' and '.join(LABELS)}: put X-rays of this class there."
             )
@@ -225,7 +221,7 @@ def _is_litter(name: str) -> bool:
 
 def _list_folder(path: Path) -> list[str]:
     if not path.is_dir():
-        raise DatasetError(
+        raise TrainerError(
             f"{path} does not exist. Give the folder that holds train and test, or the .zip from "
             "Kaggle, with --data; `python -m trainer download` fetches it."
         )
@@ -250,7 +246,7 @@ def _walk(top: Path) -> Iterator[str]:
             entries = sorted(os.scandir(top / inside), key=lambda entry: entry.name)
         except OSError as error:
             if not inside.parts:
-                raise DatasetError(f"{top} cannot be read: {error.strerror}.") from error
+                raise TrainerError(f"{top} cannot be read: {error.strerror}.") from error
             continue
         for entry in entries:
             if entry.is_dir():
@@ -265,7 +261,7 @@ def _list_zip(path: Path) -> dict[str, str]:
         with zipfile.ZipFile(path) as archive:
             members = [n for n in archive.namelist() if not n.endswith(("/", "\\"))]
     except (*ZIP_DAMAGE, OSError) as error:
-        raise DatasetError(
+        raise TrainerError(
             f"{path} is not a readable .zip ({error}). Download it again, or give the unpacked "
             "folder."
         ) from error

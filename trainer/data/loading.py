@@ -17,8 +17,9 @@ from shared.imaging import decode
 from shared.imaging.refusal import ImageRefused
 from shared.labels import LABELS
 from shared.runtime.whole_file import replacing
-from trainer.data.dataset import ZIP_DAMAGE, Broken, Dataset, DatasetError, Split, check_split
+from trainer.data.dataset import ZIP_DAMAGE, Broken, Dataset, Split, check_split
 from trainer.data.patients import UNKNOWN_CAUSE, cause_of, patient_of
+from trainer.errors import TrainerError
 
 _BROKEN_LIMIT = 0.2  # a class folder with a larger share of unreadable files is a broken download
 
@@ -46,7 +47,7 @@ def load_split(
         The split, and the files that were skipped because they are no readable image.
 
     Raises:
-        DatasetError: A class is missing or empty, most of it unreadable, or the cache cannot be
+        TrainerError: A class is missing or empty, most of it unreadable, or the cache cannot be
             written.
     """
     check_split(dataset, split)
@@ -148,7 +149,7 @@ def _decode(
         lost = total - int((labels == index).sum())
         if lost > _BROKEN_LIMIT * total:
             first = next(b for i, b in broken.items() if names[i][1] == index)
-            raise DatasetError(
+            raise TrainerError(
                 f"{dataset.path}/{dataset.root}{split}/{label}: {lost} of {total} files are not "
                 f"readable images, the first being {first.path} ({first.reason}). Get the data "
                 "again, or remove those files."
@@ -195,7 +196,7 @@ def _write_cache(stored: Path, split: Split, broken: list[Broken]) -> None:
                 broken=np.array([(b.path, b.reason) for b in broken], np.str_).reshape(-1, 2),
             )
     except OSError as error:
-        raise DatasetError(
+        raise TrainerError(
             f"The decoded images cannot be kept in {stored.parent} ({error.strerror or error}; "
             f"{split.images.nbytes / 1e6:.0f} MB needed). Free some space, or name another folder: "
             "--work of fit, --out of a study."

@@ -12,7 +12,7 @@ from trainer.config.options import Machines, Options
 from trainer.console import bar, say
 from trainer.data.acquisition import Group, find_groups, of_machines
 from trainer.data.audit import Audit, audit, data_record, fingerprint
-from trainer.data.dataset import Dataset, DatasetError, Split, check_split, find_dataset
+from trainer.data.dataset import Dataset, Split, check_split, find_dataset
 from trainer.data.loading import load_split
 from trainer.data.splits import folds, without_copies
 from trainer.errors import TrainerError
@@ -71,7 +71,7 @@ def prepare(data: Path, work: Path, options: Options, test: bool) -> Prepared:
     whole, dropped = without_copies(loaded.pop("train"))
     try:
         folds(whole, options.folds, options.seed)
-    except DatasetError as error:
+    except TrainerError as error:
         raise TrainerError(f"{data}: {error}") from error
     splits = {"train": whole, **loaded}
     found = audit(splits, dropped, broken)

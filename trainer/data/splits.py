@@ -7,7 +7,8 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold
 
 from shared.labels import LABELS
-from trainer.data.dataset import DatasetError, Split
+from trainer.data.dataset import Split
+from trainer.errors import TrainerError
 
 Indices = NDArray[np.int64]
 
@@ -57,13 +58,13 @@ def folds(split: Split, count: int, seed: int) -> list[tuple[Indices, Indices]]:
         (training positions, held-out positions) for each fold.
 
     Raises:
-        DatasetError: Too few patients of a class for so many folds.
+        TrainerError: Too few patients of a class for so many folds.
     """
     group = groups(split)
     for index, label in enumerate(LABELS):
         patients = len(np.unique(group[split.labels == index]))
         if patients < count:
-            raise DatasetError(
+            raise TrainerError(
                 f"Only {patients} patients in the class {label}: too few to cut into {count} "
                 "parts. Add images of more patients, or lower --folds."
             )

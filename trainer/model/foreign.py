@@ -16,10 +16,6 @@ if TYPE_CHECKING:
 _SLACK = 1e-3  # of a probability; half precision rounds by less
 
 
-class UnclearAnswer(TrainerError):
-    """What the network's numbers mean is not clear; the message says what was received."""
-
-
 def as_classifier(
     model: "keras.Model", images: NDArray[np.uint8], positive: str = PNEUMONIA
 ) -> "keras.Model":
@@ -34,7 +30,7 @@ def as_classifier(
         positive: What it was trained to detect, NORMAL or PNEUMONIA.
 
     Raises:
-        UnclearAnswer: It answers beyond [0, 1], though not with logits; or with no numbers.
+        TrainerError: It answers beyond [0, 1], though not with logits; or with no numbers.
     """
     import keras
 
@@ -43,13 +39,13 @@ def as_classifier(
     seen = run_keras(keras.Model(*_behind_input(model)), images)[0]
     low, high = float(seen.min()), float(seen.max())
     if not np.isfinite(seen).all():
-        raise UnclearAnswer("The network answers with numbers that are not finite.")
+        raise TrainerError("The network answers with numbers that are not finite.")
     within = low >= -_SLACK and high <= 1 + _SLACK
     if kind == "linear" or (kind is None and not within):
         activation = "sigmoid" if count == 1 else "softmax"
         answer = keras.layers.Activation(activation, dtype="float32", name="probability")(answer)
     elif not within:
-        raise UnclearAnswer(
+        raise TrainerError(
             f"The network answers between {low:.3g} and {high:.3g}, after the activation {kind}: "
             "these are neither probabilities, in [0, 1], nor logits, which have no activation. "
             "Train it with a sigmoid or a softmax at its end."

@@ -25,10 +25,6 @@ _LEFT_OVER: dict[str, tuple[Any, ...]] = {
 _NEVER_READ = {"kernel_initializer", "kernel_regularizer", "kernel_constraint"}
 
 
-class UnusableNetwork(TrainerError):
-    """The file holds no network that can be used; the message says what was expected."""
-
-
 def load_network(path: Path) -> "keras.Model":
     """Load a Keras file by what is in it, whatever its name ends with.
 
@@ -36,7 +32,7 @@ def load_network(path: Path) -> "keras.Model":
     right in a copy.
 
     Raises:
-        UnusableNetwork: Missing, not a Keras model, or its shapes are not ones that are understood.
+        TrainerError: Missing, not a Keras model, or its shapes are not ones that are understood.
     """
     import keras
 
@@ -65,7 +61,7 @@ def load_network(path: Path) -> "keras.Model":
                 f"Save it with model.save('model.h5') of Keras {keras.__version__} or one before, "
                 "built of Keras' own layers."
             )
-        raise UnusableNetwork(f"{path} does not load ({reason}). {remedy}") from error
+        raise TrainerError(f"{path} does not load ({reason}). {remedy}") from error
     _check_shapes(model, path)
     return model
 
@@ -89,23 +85,23 @@ def save_h5(model: "keras.Model", path: Path) -> None:
 def _kind(path: Path) -> str:
     """ ".h5" or ".keras", by the first bytes."""
     if path.is_dir():
-        raise UnusableNetwork(
+        raise TrainerError(
             f"{path} is a folder, such as a SavedModel of TensorFlow; expected a file. Save the "
             "network there with model.save('model.h5')."
         )
     if not path.is_file():
-        raise UnusableNetwork(f"{path} does not exist: give the .h5 file of a Keras model.")
+        raise TrainerError(f"{path} does not exist: give the .h5 file of a Keras model.")
     with path.open("rb") as file:
         start = file.read(64)
     if start.startswith(_LFS):
-        raise UnusableNetwork(
+        raise TrainerError(
             f"{path} is a pointer of Git LFS, which stands in place of the network: fetch the file "
             f"itself with `git lfs pull --include {path.name}` where it was cloned."
         )
     for kind, magic in ((".h5", _HDF5), (".keras", _ZIP)):
         if start.startswith(magic):
             return kind
-    raise UnusableNetwork(
+    raise TrainerError(
         f"{path} is not a Keras model: it begins with {start[:8]!r}, as neither .h5 (HDF5) nor "
         ".keras (a ZIP) does. Save the network with model.save('model.h5')."
     )
@@ -119,12 +115,12 @@ def _writer(path: Path) -> str:
         with h5py.File(path, "r") as file:
             attributes = dict(file.attrs)
     except (OSError, RuntimeError, KeyError) as error:
-        raise UnusableNetwork(
+        raise TrainerError(
             f"{path} is not a Keras model that can be read ({error}): it is cut off or damaged. "
             "Copy it again."
         ) from error
     if "model_config" not in attributes:
-        raise UnusableNetwork(
+        raise TrainerError(
             f"{path} holds no network, but weights at most, as model.save_weights writes them. "
             "Build the network where it comes from, load them, and save it with "
             "model.save('model.h5')."
@@ -191,11 +187,11 @@ def _check_shapes(model: Any, path: Path) -> None:
     first = tuple(inputs[0].shape) if inputs else ()
     answer = tuple(outputs[0].shape) if outputs else ()
     if len(inputs) != 1 or len(first) != 4 or first[-1] not in (1, 3):
-        raise UnusableNetwork(
+        raise TrainerError(
             f"{path} takes inputs of shape {first}; expected one input (N, height, width, 1 or 3)."
         )
     if len(answer) != 2 or answer[-1] not in (1, 2):
-        raise UnusableNetwork(
+        raise TrainerError(
             f"{path} answers with shape {answer}; expected (N, 1), a sigmoid, or (N, 2), a "
             "softmax over NORMAL and PNEUMONIA."
         )

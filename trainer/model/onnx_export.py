@@ -50,10 +50,6 @@ _LAYOUTS = {
 _HEADS = (PNEUMONIA_HEAD, VIRAL_HEAD, CHEST_XRAY_HEAD, FAMILIAR_HEAD)
 
 
-class ExportError(TrainerError):
-    """The network cannot be exported; the message says what was expected."""
-
-
 def named_outputs(model: "keras.Model") -> dict[str, Any]:
     """The outputs of one of our own networks by name; empty for a network from elsewhere."""
     outputs = list(model.outputs)
@@ -79,7 +75,7 @@ def export_onnx(model: "keras.Model", path: Path) -> None:
         model: As `trainer.model.network` or `trainer.model.foreign` give it.
 
     Raises:
-        ExportError: The conversion failed.
+        TrainerError: The conversion failed.
     """
     import keras
 
@@ -96,7 +92,7 @@ def export_onnx(model: "keras.Model", path: Path) -> None:
     except OSError:
         raise
     except Exception as error:  # the converter raises anything
-        raise ExportError(
+        raise TrainerError(
             f"The network cannot be written as ONNX ({type(error).__name__}: {error}). It must "
             "consist of Keras' own layers; layers that draw at random must not be among them."
         ) from error
@@ -112,7 +108,7 @@ def check_equal(model: "keras.Model", path: Path, images: NDArray[np.uint8]) -> 
         The largest difference of any head's probability.
 
     Raises:
-        ExportError: The service would refuse the graph, an output of it is missing, or differs by
+        TrainerError: The service would refuse the graph, an output of it is missing, or differs by
             more than `TOLERANCES`.
     """
     import keras
@@ -120,7 +116,7 @@ def check_equal(model: "keras.Model", path: Path, images: NDArray[np.uint8]) -> 
     try:
         warm_up(OnnxNetwork(path), len(heads_of(model)), bool(named_outputs(model)))
     except NetworkInvalid as error:
-        raise ExportError(
+        raise TrainerError(
             f"The service would refuse the exported network: {error}. Nothing was published."
         ) from error
     source, outputs = _served(model)
@@ -133,7 +129,7 @@ def check_equal(model: "keras.Model", path: Path, images: NDArray[np.uint8]) -> 
     for name, difference in apart.items():
         if not difference <= TOLERANCES[name]:  # which NaN is not either
             unit = "probabilities" if name == "logits" else f"shares of the largest {name}"
-            raise ExportError(
+            raise TrainerError(
                 f"The exported network answers differently: {unit} differ by up to "
                 f"{difference:.2g}, allowed is {TOLERANCES[name]:g}. Nothing was published."
             )

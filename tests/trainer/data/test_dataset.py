@@ -16,9 +16,10 @@ from shared import imaging
 from shared.imaging.decode import decode
 from shared.preprocessing import resize
 from trainer.data import loading
-from trainer.data.dataset import DatasetError, find_dataset
+from trainer.data.dataset import find_dataset
 from trainer.data.loading import load_split
 from trainer.data.patients import cause_of, patient_of
+from trainer.errors import TrainerError
 
 
 @pytest.fixture
@@ -174,11 +175,11 @@ def test_an_archive_in_an_archive_is_said(phantoms: Path, tmp_path: Path) -> Non
     inner = zip_as(phantoms, tmp_path / "inner.zip", str)
     with zipfile.ZipFile(tmp_path / "outer.zip", "w") as file:
         file.write(inner, "download/chest_xray.zip")
-    with pytest.raises(DatasetError, match=r"another archive, download/chest_xray.zip.*Take it"):
+    with pytest.raises(TrainerError, match=r"another archive, download/chest_xray.zip.*Take it"):
         find_dataset(tmp_path / "outer.zip")
     (tmp_path / "folder").mkdir()
     inner.rename(tmp_path / "folder" / "chest_xray.zip")
-    with pytest.raises(DatasetError, match=r"Give that one: --data .*/folder/chest_xray.zip"):
+    with pytest.raises(TrainerError, match=r"Give that one: --data .*/folder/chest_xray.zip"):
         find_dataset(tmp_path / "folder")
 
 
@@ -188,7 +189,7 @@ def test_classes_without_splits_are_told_what_to_become(phantoms: Path, tmp_path
     dataset = find_dataset(tmp_path)
     assert len(dataset.names("")) == 16
     expected = r"has NORMAL and PNEUMONIA at its top, and no train. To train, make a folder .*evalu"
-    with pytest.raises(DatasetError, match=expected):
+    with pytest.raises(TrainerError, match=expected):
         load_split(dataset, "train")
 
 
@@ -196,7 +197,7 @@ def test_mostly_broken_class_in_small_letters_is_an_error(copy: Path) -> None:
     folder = (copy / "train" / "PNEUMONIA").rename(copy / "train" / "pneumonia")
     for path in sorted(folder.iterdir())[:10]:
         path.write_bytes(b"\xff\xd8\xff broken")
-    with pytest.raises(DatasetError, match=r"train/PNEUMONIA: 10 of 24 files"):
+    with pytest.raises(TrainerError, match=r"train/PNEUMONIA: 10 of 24 files"):
         load_split(find_dataset(copy), "train")
 
 
@@ -264,35 +265,35 @@ def test_archive_with_a_damaged_directory_is_named(phantoms: Path, tmp_path: Pat
     content = archive.read_bytes()
     at = content.rindex("ü".encode())
     archive.write_bytes(content[:at] + b"\xff\xff" + content[at + 2 :])
-    with pytest.raises(DatasetError, match=r"data.zip is not a readable \.zip"):
+    with pytest.raises(TrainerError, match=r"data.zip is not a readable \.zip"):
         find_dataset(archive)
 
 
 def test_mostly_broken_class_is_an_error(copy: Path) -> None:
     for path in sorted((copy / "train" / "PNEUMONIA").iterdir())[:10]:
         path.write_bytes(b"\xff\xd8\xff broken")
-    with pytest.raises(DatasetError, match=r"train/PNEUMONIA: 10 of 24 files"):
+    with pytest.raises(TrainerError, match=r"train/PNEUMONIA: 10 of 24 files"):
         load_split(find_dataset(copy), "train")
 
 
 def test_missing_and_empty_class_folders_are_named(copy: Path) -> None:
     shutil.rmtree(copy / "train" / "NORMAL")
-    with pytest.raises(DatasetError, match=r"train/NORMAL is missing or empty"):
+    with pytest.raises(TrainerError, match=r"train/NORMAL is missing or empty"):
         load_split(find_dataset(copy), "train")
     (copy / "train" / "NORMAL").mkdir()
-    with pytest.raises(DatasetError, match=r"train/NORMAL is missing or empty"):
+    with pytest.raises(TrainerError, match=r"train/NORMAL is missing or empty"):
         load_split(find_dataset(copy), "train")
 
 
 def test_wrong_paths_say_what_is_expected(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="does not exist"):
+    with pytest.raises(TrainerError, match="does not exist"):
         find_dataset(tmp_path / "nowhere")
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.jpeg").touch()
-    with pytest.raises(DatasetError, match=r"found photos; expected the folders train and test"):
+    with pytest.raises(TrainerError, match=r"found photos; expected the folders train and test"):
         find_dataset(tmp_path)
     (tmp_path / "cut.zip").write_bytes(b"PK\x03\x04 cut off")
-    with pytest.raises(DatasetError, match=r"not a readable \.zip"):
+    with pytest.raises(TrainerError, match=r"not a readable \.zip"):
         find_dataset(tmp_path / "cut.zip")
 
 
@@ -382,7 +383,7 @@ def test_processes_that_share_a_number_share_a_cache(phantoms: Path, tmp_path: P
 
 def test_cache_that_cannot_be_written_names_the_folder(phantoms: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DatasetError, match=r"cannot be kept in .*file/cache.*--work"):
+    with pytest.raises(TrainerError, match=r"cannot be kept in .*file/cache.*--work"):
         load_split(find_dataset(phantoms), "val", tmp_path / "file" / "cache")
 
 

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from trainer.data.dataset import DatasetError, Split
+from trainer.data.dataset import Split
 from trainer.data.splits import folds, groups, without_copies
 from trainer.data.style import STATISTICS, style_statistics
+from trainer.errors import TrainerError
 
 
 def make_split(patients_per_stratum: int = 20, seed: int = 0) -> Split:
@@ -110,7 +111,7 @@ def test_unknown_causes_and_few_images_still_split() -> None:
 
 
 def test_too_few_patients_are_named() -> None:
-    with pytest.raises(DatasetError, match="Only 3 patients in the class NORMAL"):
+    with pytest.raises(TrainerError, match="Only 3 patients in the class NORMAL"):
         folds(make_split(3), 5, seed=0)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from trainer.errors import TrainerError
 from trainer.model.backend import load_keras
 
 load_keras()
@@ -15,7 +16,7 @@ import keras  # noqa: E402
 from keras import layers  # noqa: E402
 
 from tests.phantoms import chest_phantom  # noqa: E402
-from trainer.model.foreign import UnclearAnswer, as_classifier  # noqa: E402
+from trainer.model.foreign import as_classifier  # noqa: E402
 from trainer.model.inference import predict  # noqa: E402
 from trainer.model.keras_file import load_network, save_h5  # noqa: E402
 from trainer.model.onnx_export import (  # noqa: E402
@@ -132,14 +133,14 @@ def test_without_an_activation_numbers_are_logits(
 def test_numbers_that_are_neither_are_refused(images: Images) -> None:
     model = foreign(100, 1, 1, "tanh")
     model.layers[-1].set_weights([-9 * np.abs(w) - 1 for w in model.layers[-1].get_weights()])
-    with pytest.raises(UnclearAnswer, match=r"between -1.* after the activation tanh"):
+    with pytest.raises(TrainerError, match=r"between -1.* after the activation tanh"):
         as_classifier(model, images)
 
 
 def test_no_numbers_are_refused(images: Images) -> None:
     model = foreign(100, 1, 1, "sigmoid")
     model.layers[-1].set_weights([w * np.nan for w in model.layers[-1].get_weights()])
-    with pytest.raises(UnclearAnswer, match="not finite"):
+    with pytest.raises(TrainerError, match="not finite"):
         as_classifier(model, images)
 
 

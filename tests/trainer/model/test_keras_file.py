@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
+from trainer.errors import TrainerError
 from trainer.model.backend import load_keras
 
 load_keras()
@@ -16,7 +17,7 @@ load_keras()
 import keras  # noqa: E402
 from keras import layers  # noqa: E402
 
-from trainer.model.keras_file import UnusableNetwork, load_network, save_h5  # noqa: E402
+from trainer.model.keras_file import load_network, save_h5  # noqa: E402
 
 
 def sigmoid_network(*inner: keras.layers.Layer) -> keras.Model:
@@ -106,7 +107,7 @@ def test_what_meant_something_to_keras_2_is_not_dropped(tmp_path: Path) -> None:
         config["config"]["layers"][1]["config"]["groups"] = 3
         file.attrs["model_config"] = json.dumps(config)
         file.attrs["keras_version"] = "2.11.0"
-    with pytest.raises(UnusableNetwork, match=r"Keras 2.11.0 saved it, and this is Keras 3"):
+    with pytest.raises(TrainerError, match=r"Keras 2.11.0 saved it, and this is Keras 3"):
         load_network(path)
 
 
@@ -166,7 +167,7 @@ def text(folder: Path) -> Path:
 def test_files_that_cannot_be_used_are_told_why(
     make: Callable[[Path], Path], reason: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(UnusableNetwork, match=reason):
+    with pytest.raises(TrainerError, match=reason):
         load_network(make(tmp_path))
 
 
@@ -179,7 +180,7 @@ def test_other_shapes_are_refused(
 ) -> None:
     path = tmp_path / "model.h5"
     keras.Sequential([keras.Input(shape), layers.Flatten(), layers.Dense(answers)]).save(path)
-    with pytest.raises(UnusableNetwork, match=reason):
+    with pytest.raises(TrainerError, match=reason):
         load_network(path)
 
 

@@ -8,6 +8,7 @@ import onnx
 import onnxruntime
 import pytest
 
+from trainer.errors import TrainerError
 from trainer.model.backend import load_keras
 
 load_keras()
@@ -21,7 +22,6 @@ from trainer.model.inference import predict  # noqa: E402
 from trainer.model.keras_file import load_network  # noqa: E402
 from trainer.model.network import build_network, combine  # noqa: E402
 from trainer.model.onnx_export import (  # noqa: E402
-    ExportError,
     check_equal,
     export_onnx,
     heads_of,
@@ -86,7 +86,7 @@ def test_a_changed_graph_is_noticed(
     values = onnx.numpy_helper.to_array(kernel) * 1.5
     kernel.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float32), kernel.name))
     onnx.save(graph, path)
-    with pytest.raises(ExportError, match="answers differently"):
+    with pytest.raises(TrainerError, match="answers differently"):
         check_equal(model, path, images)
 
 
@@ -113,7 +113,7 @@ def test_every_served_output_is_compared(
     graph.initializer.append(onnx.numpy_helper.from_array(np.float32(1.01), "factor"))
     graph.node.append(onnx.helper.make_node("Mul", [f"{name}_before", "factor"], [name]))
     onnx.save(model_file, path)
-    with pytest.raises(ExportError, match="answers differently"):
+    with pytest.raises(TrainerError, match="answers differently"):
         check_equal(model, path, images)
     node.output[0] = name
     del graph.node[-1]
@@ -122,7 +122,7 @@ def test_every_served_output_is_compared(
     graph.output.extend(kept)
     onnx.save(model_file, path)
     if name != "logits":
-        with pytest.raises(ExportError, match=r"differ by up to inf|no activation map"):
+        with pytest.raises(TrainerError, match=r"differ by up to inf|no activation map"):
             check_equal(model, path, images)
 
 
@@ -169,5 +169,5 @@ def test_a_graph_that_the_service_would_refuse_is_noticed(images: Images, tmp_pa
         ]
     )
     onnx.save(graph, path)
-    with pytest.raises(ExportError, match=r"The service would refuse .* not finite"):
+    with pytest.raises(TrainerError, match=r"The service would refuse .* not finite"):
         check_equal(model, path, images)
