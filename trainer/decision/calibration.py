@@ -6,7 +6,7 @@ from scipy.optimize import minimize
 from scipy.special import logit
 
 from shared.bundle.manifest import Calibration
-from trainer.config.options import CALIBRATIONS
+from trainer.config.options import Calibrations
 
 Logits = NDArray[np.floating]
 
@@ -14,7 +14,7 @@ Logits = NDArray[np.floating]
 def fit_calibration(
     logits: Logits,
     labels: NDArray[np.integer],
-    kind: str = "temperature+bias",
+    kind: Calibrations = "temperature+bias",
     prevalence: float = 0.0,
 ) -> Calibration:
     """Fit by maximum likelihood.
@@ -35,12 +35,7 @@ def fit_calibration(
 
     Returns:
         The calibration; the identity where one class is missing.
-
-    Raises:
-        ValueError: An unknown kind.
     """
-    if kind not in CALIBRATIONS:
-        raise ValueError(f"the calibration is one of {', '.join(CALIBRATIONS)}; received {kind}")
     positive = int(np.sum(labels == 1))
     negative = len(labels) - positive
     if kind == "none" or not positive or not negative:

@@ -3,7 +3,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.bundle.manifest import PNEUMONIA_HEAD, VIRAL_HEAD, Refusal, Unfamiliar
+from shared.bundle.manifest import (
+    PNEUMONIA_HEAD,
+    VIRAL_HEAD,
+    Calibration,
+    OperatingPoint,
+    Refusal,
+    Unfamiliar,
+)
 from shared.interpretation import DIGITS, Interpretation, calibrated
 from trainer.config.options import Options
 from trainer.data.dataset import Split
@@ -30,11 +37,8 @@ def decide(
         refusal: What becomes of pictures that are no chest X-rays; fitted before.
         unfamiliar: What becomes of images unlike those of the training; fitted before.
     """
-    calibration = fit_calibration(
-        logits[:, heads.index(PNEUMONIA_HEAD)],
-        images.labels,
-        options.calibration,
-        options.prevalence or float(images.labels.mean()),
+    calibration, point = decide_pneumonia(
+        logits[:, heads.index(PNEUMONIA_HEAD)], images.labels, options, images.patients
     )
     cause = None
     if VIRAL_HEAD in heads:
@@ -44,13 +48,26 @@ def decide(
             cause = fit_calibration(
                 logits[known, heads.index(VIRAL_HEAD)], images.causes[known], options.calibration
             )
-    point = choose_operating_point(
-        np.round(calibrated(logits[:, heads.index(PNEUMONIA_HEAD)], calibration), DIGITS),
-        images.labels,
-        options.rule,
-        options.rule_out,
-        options.rule_in,
-        images.patients,
-        seed=options.seed,
-    )
     return Interpretation(heads, point, calibration, cause, refusal, unfamiliar)
+
+
+def decide_pneumonia(
+    logits: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    options: Options,
+    patients: list[str] | None = None,
+    resamples: int = 200,
+) -> tuple[Calibration, OperatingPoint]:
+    """Fit the calibration of P(pneumonia), and choose the operating point on what it gives.
+
+    Args:
+        logits: (N,) of pneumonia, uncalibrated, of images that were not learned from.
+        labels: (N,) 0 or 1, both present.
+        options: Kind of calibration, and the rule of the threshold.
+        patients: (N,) who the images are of; None: each its own patient.
+        resamples: Bootstrap samples that steady the threshold.
+    """
+    share = options.prevalence or float(labels.mean())
+    calibration = fit_calibration(logits, labels, options.calibration, share)
+    probability = np.round(calibrated(logits, calibration), DIGITS)
+    return calibration, choose_operating_point(probability, labels, options, patients, resamples)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from shared.bundle.manifest import OperatingPoint
 from trainer.bootstrap import patient_weights
+from trainer.config.options import Options
 from trainer.config.threshold_rules import parse_rule
 
 _DIGITS = 4  # more would mean nothing, and every answer shows them
@@ -22,12 +23,9 @@ Labels = NDArray[np.integer]
 def choose_operating_point(
     probabilities: Probabilities,
     labels: Labels,
-    rule: str = "balanced",
-    rule_out: float = 0.99,
-    rule_in: float = 0.99,
+    options: Options,
     patients: list[str] | None = None,
     resamples: int = 200,
-    seed: int = 0,
 ) -> OperatingPoint:
     """Choose threshold and uncertain band.
 
@@ -39,17 +37,14 @@ def choose_operating_point(
     Args:
         probabilities: (N,) calibrated, of validation images.
         labels: (N,) 0 or 1, both present.
-        rule: See `RULES_HELP`.
-        rule_out: Sensitivity of calling everything from `low` on PNEUMONIA.
-        rule_in: Specificity of calling only what is at least `high` PNEUMONIA.
+        options: The rule, `rule_out` and `rule_in`, and the seed of the bootstrap.
         patients: (N,) who the images are of; None: each its own patient.
         resamples: Bootstrap samples; 0 takes the rule's threshold on the images as they are.
-        seed: Of the bootstrap.
 
     Raises:
-        ValueError: A bad rule, or only one class present.
+        ValueError: Only one class present.
     """
-    name, value = parse_rule(rule)
+    name, value = parse_rule(options.rule)
     p, y = np.asarray(probabilities, np.float64), np.asarray(labels)
     if len(np.unique(y)) < 2:
         raise ValueError("choosing an operating point needs images of both classes")
@@ -57,14 +52,14 @@ def choose_operating_point(
         threshold = value
     else:
         whose = patients or [str(i) for i in range(len(y))]
-        draws = [np.ones(len(y)), *patient_weights(whose, resamples, seed)]
+        draws = [np.ones(len(y)), *patient_weights(whose, resamples, options.seed)]
         curves = [_curve(p, y, w) for w in draws if w[y == 1].any() and w[y == 0].any()]
         picked = [_pick(name, value, curve) for curve in curves]
         threshold = float(np.median(picked))
     threshold = round(float(np.clip(threshold, 0.001, 0.999)), _DIGITS)
     curve = _curve(p, y, np.ones(len(y)))
-    low = _pick("sensitivity", rule_out, curve)
-    high = _pick("specificity", rule_in, curve)
+    low = _pick("sensitivity", options.rule_out, curve)
+    high = _pick("specificity", options.rule_in, curve)
     text = name if value is None else f"{name}={value:g}"
     return OperatingPoint(
         threshold=threshold,

@@ -8,16 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
 
-from shared.bundle.manifest import PNEUMONIA_HEAD, Calibration
-from shared.interpretation import DIGITS, Answers, Interpretation, calibrated
+from shared.bundle.manifest import PNEUMONIA_HEAD, Calibration, OperatingPoint
+from shared.interpretation import Answers, Interpretation
 from shared.labels import LABELS
 from trainer.bootstrap import Interval, Weights, intervals
 from trainer.config.options import Options
 from trainer.data.dataset import Split
 from trainer.data.splits import folds
-from trainer.decision.calibration import fit_calibration
-from trainer.decision.decision import decide
-from trainer.decision.operating_point import choose_operating_point
+from trainer.decision.decision import decide_pneumonia
 from trainer.errors import TrainerError
 
 MINIMUM = 50
@@ -77,42 +75,43 @@ def recalibrate(
     refused = kept.answer(logits, features).refused
     answered = np.ones(len(images), bool) if refused is None else ~refused
     _check_enough(images.labels, answered)
-    used = np.flatnonzero(answered)
+    column = logits[:, kept.heads.index(PNEUMONIA_HEAD)]
 
     def fitted(on: NDArray[np.int64]) -> Interpretation:
-        of = images.select(on)
-        if len(np.unique(of.labels)) < 2:
+        if len(np.unique(images.labels[on])) < 2:
             raise TrainerError(
                 "Nearly all images of a class are of one patient, too few to measure on others. "
                 "Add images of more patients."
             )
-        found = decide(logits[on], kept.heads, of, options)
-        return replace(kept, calibration=found.calibration, operating_point=found.operating_point)
+        whose = [images.patients[i] for i in on]
+        calibration, point = decide_pneumonia(column[on], images.labels[on], options, whose)
+        return replace(kept, calibration=calibration, operating_point=point)
 
     parts, order = [], []
     for others, held in folds(images, options.folds, options.seed):
         rule = fitted(others[answered[others]])
         parts.append(rule.answer(logits[held], None if features is None else features[held]))
         order.append(held)
+    used = np.flatnonzero(answered)
     interpretation = fitted(used)
     return Recalibrated(
         interpretation,
         _in_order(parts, np.argsort(np.concatenate(order))),
-        _spread(logits[used], images.select(used), interpretation, options),
+        _spread(column[used], images.select(used), interpretation, options),
     )
 
 
 def rule_numbers(rule: Interpretation) -> dict[str, float]:
     """The numbers of `RULE`."""
-    return _numbers(rule.operating_point.threshold, rule.calibration)
+    return _numbers(rule.calibration, rule.operating_point)
 
 
-def _numbers(threshold: float, calibration: Calibration) -> dict[str, float]:
+def _numbers(calibration: Calibration, point: OperatingPoint) -> dict[str, float]:
     return {
-        "threshold": threshold,
+        "threshold": point.threshold,
         "temperature": calibration.temperature,
         "bias": calibration.bias,
-        "limit": calibration.temperature * (float(logit(threshold)) - calibration.bias),
+        "limit": calibration.temperature * (float(logit(point.threshold)) - calibration.bias),
     }
 
 
@@ -142,31 +141,20 @@ def _in_order(parts: Sequence[Answers], order: NDArray[np.int64]) -> Answers:
 
 
 def _spread(
-    logits: NDArray[np.float32], images: Split, rule: Interpretation, options: Options
+    column: NDArray[np.float32], images: Split, rule: Interpretation, options: Options
 ) -> dict[str, Interval]:
     """How far the numbers of the rule may be off, from fitting it to resampled patients.
 
     The threshold of each draw is not steadied as the published one is, so its interval is rather
     too wide than too narrow.
     """
-    column = logits[:, rule.heads.index(PNEUMONIA_HEAD)]
 
     def measure(weight: Weights) -> dict[str, float]:
         drawn = np.repeat(np.arange(len(images)), weight.astype(np.int64))
-        z, labels = column[drawn], images.labels[drawn]
+        labels = images.labels[drawn]
         if len(np.unique(labels)) < 2:
             return dict.fromkeys(RULE, float("nan"))
-        share = options.prevalence or float(labels.mean())
-        calibration = fit_calibration(z, labels, options.calibration, share)
-        point = choose_operating_point(
-            np.round(calibrated(z, calibration), DIGITS),
-            labels,
-            options.rule,
-            options.rule_out,
-            options.rule_in,
-            resamples=0,
-        )
-        return _numbers(point.threshold, calibration)
+        return _numbers(*decide_pneumonia(column[drawn], labels, options, resamples=0))
 
     drawn = intervals(measure, images.patients, min(_DRAWS, options.resamples), options.seed)
     return {
