@@ -18,7 +18,7 @@ from trainer.decision.recalibration import recalibrate as fit_rule
 from trainer.errors import TrainerError
 from trainer.evaluation.changes import Change, changes_of, conclusion
 from trainer.evaluation.measure import assess, load_single, run_network, warn_if_learned
-from trainer.evaluation.results import SetResult, measure, measure_answers
+from trainer.evaluation.results import SetResult, measure
 from trainer.report.summary import MANY
 from trainer.runs.provenance import revision, versions
 from trainer.runs.publish import draft_of, publish_files, texts_of
@@ -71,16 +71,13 @@ def recalibrate(
         )
     outputs = run_network(onnx, images, name)
     found = fit_rule(outputs.logits, outputs.features, images, kept, options)
-    before = measure(BEFORE, images, outputs, kept, options.resamples, options.seed)
-    after = measure_answers(
-        *(AFTER, images, outputs, found.answers, found.interpretation.operating_point),
-        *(options.resamples, options.seed),
-    )
+    before = measure(BEFORE, images, outputs, kept, options)
+    after = measure(AFTER, images, outputs, found.interpretation, options, found.answers)
     _refuse_chance(after)
     findings = assess(onnx, found.interpretation, [after, before], options, {}, {})
     changes = changes_of(
         *(kept, found, (before.judged, before.evaluation), (after.judged, after.evaluation)),
-        *(options.resamples, options.seed),
+        options,
     )
     findings = replace(
         findings,

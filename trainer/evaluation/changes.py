@@ -5,6 +5,7 @@ from typing import Any
 
 from shared.interpretation import Interpretation
 from trainer.bootstrap import Interval, Weights, intervals
+from trainer.config.options import Options
 from trainer.decision.recalibration import RULE, Recalibrated, rule_numbers
 from trainer.evaluation.metrics import FIGURES, Evaluation, Judged, figures_of
 
@@ -63,15 +64,14 @@ def changes_of(
     found: Recalibrated,
     before: tuple[Judged, Evaluation],
     after: tuple[Judged, Evaluation],
-    resamples: int,
-    seed: int = 0,
+    options: Options,
 ) -> list[Change]:
     """Compare a rule with the one before.
 
     Args:
         before: The images, answered by the rule before, and its figures.
         after: The same images, answered out of fold, and the figures.
-        resamples: Draws of patients, the same for before and after.
+        options: Draws of patients, the same for before and after, and their seed.
     """
     old = rule_numbers(kept)
     rule = [
@@ -80,7 +80,8 @@ def changes_of(
         for now in (found.rule[name],)
     ]
     drawn = intervals(
-        lambda w: _differences(before[0], after[0], w), before[0].patients, resamples, seed
+        lambda w: _differences(before[0], after[0], w),
+        *(before[0].patients, options.resamples, options.seed),
     )
     was, now = before[1].metrics, after[1].metrics
     return [

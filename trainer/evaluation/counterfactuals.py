@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from shared.interpretation import Interpretation
 from trainer.bootstrap import mean_interval
+from trainer.config.options import Options
 from trainer.evaluation.results import Counterfactual, SetResult
 from trainer.model.inference import predict
 
@@ -67,7 +68,7 @@ VIEWS: Final[dict[str, Callable[[Grey], Grey]]] = {
 
 
 def find_counterfactuals(
-    onnx: Path, result: SetResult, interpretation: Interpretation, resamples: int, seed: int = 0
+    onnx: Path, result: SetResult, interpretation: Interpretation, options: Options
 ) -> list[Counterfactual]:
     """Answer the images of one set again in each of the views.
 
@@ -75,8 +76,7 @@ def find_counterfactuals(
         onnx: The exported network.
         result: The set, and what the network said of its images as they are.
         interpretation: What turns logits into labels.
-        resamples: Bootstrap draws of patients.
-        seed: Of the draws.
+        options: Bootstrap draws of patients, and their seed.
 
     Returns:
         One for each of `VIEWS`, of 300 images evenly spread over the set, or all of a smaller one.
@@ -91,7 +91,7 @@ def find_counterfactuals(
         shift = (outputs.logits[:, 0] - logit).astype(np.float64)
         changed = interpretation.answer(outputs.logits, outputs.features).pneumonia != label
         means = (
-            mean_interval(values, split.patients, resamples, seed)
+            mean_interval(values, split.patients, options.resamples, options.seed)
             for values in (shift, np.abs(shift), changed)
         )
         found.append(Counterfactual(name, *means))

@@ -27,7 +27,6 @@ _SHOWN = (
     *("accuracy", "recall", "specificity", "precision", "f1", "roc_auc", "ece"),
     "three_class_accuracy",
 )
-_SHOWN_HEATMAPS = 4
 
 
 def run_network(onnx: Path, split: Split, name: str) -> Outputs:
@@ -40,8 +39,7 @@ def measure_network(
     onnx: Path, name: str, split: Split, interpretation: Interpretation, options: Options
 ) -> SetResult:
     """Run a network over one set of images, with a bar, and measure it by a rule."""
-    outputs = run_network(onnx, split, name)
-    return measure(name, split, outputs, interpretation, options.resamples, options.seed)
+    return measure(name, split, run_network(onnx, split, name), interpretation, options)
 
 
 def warn_if_learned(known: Data, images: Split) -> None:
@@ -161,18 +159,15 @@ def assess(
         say(name, f"{'refused':<22}{share}")
     views = []
     if own and len(own[0].split):
-        views = find_counterfactuals(onnx, own[0], interpretation, options.resamples, options.seed)
+        views = find_counterfactuals(onnx, own[0], interpretation, options)
     for view in views:
         what = "Moves a logit" if view is views[0] else ""
         say(what, f"{view.name:<22}{view.shift}")
-    shown = 0 if model is None else _SHOWN_HEATMAPS
     return Findings(
         interpretation=interpretation,
         results=results,
         cost={"onnx_bytes": onnx.stat().st_size},
-        heatmaps=check_heatmaps(results[0], model, shown, options.seed, options.resamples)
-        if results
-        else None,
+        heatmaps=check_heatmaps(results[0], model, options) if results else None,
         counterfactuals=views,
         not_chest=refused,
         caveat=options.caveat,

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from shared.bundle.manifest import OperatingPoint
 from shared.interpretation import Answers
 from trainer.bootstrap import Interval, Weights, intervals, wilson
+from trainer.config.options import Options
 
 ECE_BINS = 15
 FIGURES: dict[str, str] = {
@@ -84,7 +85,7 @@ class Evaluation:
     patients: int
 
 
-def evaluate(judged: Judged, resamples: int = 1000, seed: int = 0) -> Evaluation:
+def evaluate(judged: Judged, options: Options) -> Evaluation:
     """Measure everything, with intervals from resampled patients.
 
     Where a figure is 0 or 1 every draw is alike, which says nothing: its interval is Wilson's of as
@@ -92,10 +93,11 @@ def evaluate(judged: Judged, resamples: int = 1000, seed: int = 0) -> Evaluation
 
     Args:
         judged: The answers and the truth; both classes present.
-        resamples: Bootstrap draws for the intervals.
-        seed: Of the draws.
+        options: Bootstrap draws for the intervals, and their seed.
     """
-    measured = intervals(lambda w: figures_of(judged, w), judged.patients, resamples, seed)
+    measured = intervals(
+        lambda w: figures_of(judged, w), judged.patients, options.resamples, options.seed
+    )
     behind = _patients_behind(judged)
     for name, found in measured.items():
         if found.value in (0, 1):

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.bundle.manifest import Calibration, Data, Draft, OperatingPoint
+from shared.bundle.manifest import Calibration, Data, Draft
 from shared.interpretation import Answers, Interpretation
 from shared.network import Outputs
 from trainer.bootstrap import Interval, intervals, mean_interval
+from trainer.config.options import Options
 from trainer.data.audit import Audit
 from trainer.data.dataset import Split
 from trainer.evaluation.changes import Change
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import keras
 
 HOSPITAL = "the X-rays of the hospital that recalibrated it"
+_SHOWN = 4  # heatmaps beside those of shuffled weights
 _HELD = "a fifth of the training patients"  # which `fit` holds out of the refusal
 
 
@@ -177,8 +179,8 @@ def measure(
     split: Split,
     outputs: Outputs,
     interpretation: Interpretation,
-    resamples: int,
-    seed: int = 0,
+    options: Options,
+    answers: Answers | None = None,
 ) -> SetResult:
     """Measure the network on one set of images, by the rule that is served.
 
@@ -189,40 +191,25 @@ def measure(
         split: The images, N.
         outputs: What the network says of them.
         interpretation: What turns that into answers.
-        resamples: Bootstrap draws of patients.
-        seed: Of the draws.
+        options: Bootstrap draws of patients, and their seed.
+        answers: Those of several rules, where these were fitted out of fold; None: of the one.
     """
-    answers = interpretation.answer(outputs.logits, outputs.features)
-    point = interpretation.operating_point
-    return measure_answers(name, split, outputs, answers, point, resamples, seed)
-
-
-def measure_answers(
-    name: str,
-    split: Split,
-    outputs: Outputs,
-    answers: Answers,
-    point: OperatingPoint,
-    resamples: int,
-    seed: int = 0,
-) -> SetResult:
-    """Measure answers that are there already.
-
-    Args:
-        answers: What was made of that; of several rules where they were fitted out of fold.
-        point: The threshold and the band to draw beside them.
-    """
-    judged = Judged(answers, point, split.labels, split.patients, split.causes)
+    answers = answers or interpretation.answer(outputs.logits, outputs.features)
+    judged = Judged(
+        answers, interpretation.operating_point, split.labels, split.patients, split.causes
+    )
 
     def share(flags: NDArray[np.bool_] | None) -> Interval | None:
-        return None if flags is None else mean_interval(flags, split.patients, resamples, seed)
+        if flags is None:
+            return None
+        return mean_interval(flags, split.patients, options.resamples, options.seed)
 
     return SetResult(
         name,
         split,
         outputs,
         judged,
-        evaluate(judged, resamples, seed),
+        evaluate(judged, options),
         share(answers.refused),
         share(answers.unfamiliar),
         share(_either(answers)),
@@ -236,14 +223,15 @@ def _either(answers: Answers) -> NDArray[np.bool_] | None:
 
 
 def check_heatmaps(
-    result: SetResult, model: "keras.Model | None", shown: int, seed: int, resamples: int = 1000
+    result: SetResult, model: "keras.Model | None", options: Options
 ) -> HeatmapCheck | None:
     """Check the heatmaps of the images that are called pneumonia and are.
 
     Args:
         model: To shuffle the weights of; None leaves that check out.
-        shown: How many images are kept to be shown.
+        options: Bootstrap draws of patients, and the seed of all that is drawn.
     """
+    resamples, seed = options.resamples, options.seed
     maps = result.outputs.activation_map
     right = np.flatnonzero(result.judged.answers.pneumonia & (result.split.labels == 1))
     if maps is None or not len(right):
@@ -261,7 +249,7 @@ def check_heatmaps(
     likeness = similarity(maps[chosen], shuffled)
     whose = [result.split.patients[i] for i in chosen]
     alike = mean_interval(likeness, whose, resamples, seed)
-    return HeatmapCheck(central, alike, chosen[:shown].tolist(), shuffled[:shown])
+    return HeatmapCheck(central, alike, chosen[:_SHOWN].tolist(), shuffled[:_SHOWN])
 
 
 def machine_figures(
@@ -295,12 +283,14 @@ def machine_figures(
 
 
 def member_figures(
-    member_logits: NDArray[np.floating], train: Split, resamples: int, seed: int
+    member_logits: NDArray[np.floating], train: Split, options: Options
 ) -> list[MemberFigures]:
     """What the ensemble buys: each member and all together on the same images, out of fold.
 
     Args:
         member_logits: (members, N) of pneumonia.
+        train: The images, N.
+        options: Bootstrap draws of patients, and their seed.
     """
     if len(member_logits) < 2:
         return []
@@ -314,9 +304,7 @@ def member_figures(
                 "roc_auc": area_under_roc(z, labels, w),
                 "accuracy": float(np.average(right, weights=w)),
             },
-            train.patients,
-            resamples,
-            seed,
+            *(train.patients, options.resamples, options.seed),
         )
         figures.append(MemberFigures(name, found["roc_auc"], found["accuracy"]))
     return figures

@@ -52,7 +52,7 @@ def conclude(request: Request, prepared: "Prepared", fitted: Fitted, run: RunFol
             continue
         outputs = crossed if split is train else run_network(fitted.onnx, split, name)
         rule = plain if split is train else interpretation
-        results.append(measure(name, split, outputs, rule, options.resamples, options.seed))
+        results.append(measure(name, split, outputs, rule, options))
     findings = replace(
         assess(
             fitted.onnx,
@@ -72,7 +72,7 @@ def conclude(request: Request, prepared: "Prepared", fitted: Fitted, run: RunFol
         data=prepared.data,
         audit=prepared.audit,
         histories=record["histories"],
-        members=member_figures(out_of_fold[..., 0], train, options.resamples, options.seed),
+        members=member_figures(out_of_fold[..., 0], train, options),
     )
     texts = {**texts_of(findings), "history.csv": history_csv(record["histories"])}
     for name, text in texts.items():

@@ -12,6 +12,7 @@ from onnx import TensorProto, helper
 from shared.bundle.manifest import OperatingPoint
 from shared.interpretation import Interpretation
 from tests.phantoms import chest_phantom
+from trainer.config.options import Options
 from trainer.data.dataset import Split
 from trainer.evaluation.counterfactuals import VIEWS, find_counterfactuals, marked
 from trainer.evaluation.results import Counterfactual, measure
@@ -20,6 +21,7 @@ from trainer.model.inference import predict
 RULE = Interpretation(
     ("pneumonia",), OperatingPoint(threshold=0.5, rule="fixed=0.5", low=0.5, high=0.5)
 )
+QUICK = Options(resamples=20)
 
 
 def brightness(path: Path) -> None:
@@ -51,10 +53,8 @@ def found(tmp_path: Path) -> Callable[[NDArray[np.uint8]], dict[str, Counterfact
             [f"patient{i}" for i in range(count)],
             [f"{i}.jpeg" for i in range(count)],
         )
-        result = measure("test", split, predict(network, images), RULE, resamples=20)
-        return {
-            each.name: each for each in find_counterfactuals(network, result, RULE, resamples=20)
-        }
+        result = measure("test", split, predict(network, images), RULE, QUICK)
+        return {each.name: each for each in find_counterfactuals(network, result, RULE, QUICK)}
 
     return of
 

@@ -8,7 +8,10 @@ from sklearn import metrics
 from shared.bundle.manifest import OperatingPoint
 from shared.interpretation import Answers
 from trainer.bootstrap import intervals, patient_weights, wilson
+from trainer.config.options import Options
 from trainer.evaluation.metrics import Judged, area_under_roc, evaluate, expected_calibration_error
+
+QUICK = Options(resamples=20)
 
 
 def judge(
@@ -48,7 +51,7 @@ def make_judged(count: int = 400, seed: int = 0, threshold: float = 0.4) -> Judg
 
 def test_figures_equal_those_of_scikit_learn() -> None:
     judged = make_judged()
-    found = {name: m.value for name, m in evaluate(judged, resamples=10).metrics.items()}
+    found = {name: m.value for name, m in evaluate(judged, QUICK).metrics.items()}
     y, p = judged.labels, judged.probability
     called = (p >= 0.4).astype(int)
     viral = judged.answers.viral_share
@@ -85,7 +88,7 @@ def test_confusion_matrices_have_the_truth_in_rows() -> None:
         viral=np.array([0.0, 0.9, 0.1, 0.9, 0.9]),
         causes=np.array([-1, -1, 0, 1, -1]),
     )
-    found = evaluate(judged, resamples=10)
+    found = evaluate(judged, QUICK)
     assert found.confusion == [[1, 1], [1, 2]]
     assert found.confusion_three == [[1, 0, 1], [0, 1, 0], [0, 0, 1]]
     assert (found.images, found.patients) == (5, 5)
@@ -94,7 +97,7 @@ def test_confusion_matrices_have_the_truth_in_rows() -> None:
 def test_without_causes_nothing_is_said_of_them() -> None:
     judged = make_judged()
     plain = judge(judged.probability, judged.labels, judged.patients, (0.5, 0.4, 0.6))
-    found = evaluate(plain, resamples=10)
+    found = evaluate(plain, QUICK)
     assert found.confusion_three is None
     assert "three_class_accuracy" not in found.metrics
 
@@ -153,7 +156,7 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
 
 def test_undefined_figures_are_left_out() -> None:
     judged = judge(np.array([0.2, 0.3]), np.array([0, 0]), ["a", "b"], (0.5, 0.4, 0.6))
-    found = evaluate(judged, resamples=5).metrics
+    found = evaluate(judged, QUICK).metrics
     assert "recall" not in found
     assert "roc_auc" not in found
     assert found["specificity"] == wilson(2, 2)
@@ -164,7 +167,7 @@ def test_perfect_figures_are_not_certain() -> None:
     labels = np.repeat([0, 1], 8)
     patients = [f"{i // 2 if i < 8 else i}" for i in range(16)]
     judged = judge(np.where(labels, 0.9, 0.1), labels, patients, (0.5, 0.4, 0.6))
-    found = evaluate(judged, resamples=50).metrics
+    found = evaluate(judged, QUICK).metrics
     assert found["accuracy"] == wilson(12, 12)
     assert found["recall"] == wilson(8, 8)
     assert found["roc_auc"] == found["specificity"] == wilson(4, 4)

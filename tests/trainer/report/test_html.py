@@ -11,6 +11,7 @@ from shared.interpretation import Interpretation
 from shared.network import Outputs
 from tests.phantoms import chest_phantom
 from trainer.bootstrap import Interval, mean_interval, wilson
+from trainer.config.options import Options
 from trainer.data.audit import audit, data_record
 from trainer.data.dataset import Broken, Split
 from trainer.evaluation.results import (
@@ -24,6 +25,8 @@ from trainer.evaluation.results import (
 from trainer.report.html import render_report
 from trainer.report.model_card import render_model_card
 from trainer.runs.publish import draft_of, history_csv
+
+QUICK = Options(resamples=20)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +61,8 @@ def findings(split: Split) -> Findings:
         Unfamiliar(maximum=3.0, rule="flags few"),
     )
     results = [
-        measure(name, split, outputs, interpretation, 20) for name in ("test", "cross-validation")
+        measure(name, split, outputs, interpretation, QUICK)
+        for name in ("test", "cross-validation")
     ]
     history = [
         {
@@ -68,7 +72,7 @@ def findings(split: Split) -> Findings:
         }
         for e in (1.0, 2.0)
     ]
-    found = check_heatmaps(results[0], None, 2, 0)
+    found = check_heatmaps(results[0], None, QUICK)
     assert found is not None
     return Findings(
         interpretation=interpretation,
@@ -83,7 +87,7 @@ def findings(split: Split) -> Findings:
         cost={"parameters": 1000, "multiply_adds": 2_000_000, "onnx_bytes": 3_000_000},
         audit=audit({"train": split, "test": split}, 3, [Broken("train/a.txt", "a <text>")]),
         histories=[history, history],
-        members=member_figures(np.stack([pneumonia, -pneumonia]), split, 20, 0),
+        members=member_figures(np.stack([pneumonia, -pneumonia]), split, QUICK),
         heatmaps=HeatmapCheck(found.central, Interval(0.05, 0.01, 0.12), [3, 4], maps[:2, ..., 0]),
         not_chest={"photos": wilson(2, 3)},
         samples=2,
@@ -140,7 +144,7 @@ def test_the_least_that_can_be_found(findings: Findings, split: Split) -> None:
         ("pneumonia",), OperatingPoint(threshold=0.5, rule="fixed=0.5", low=0.5, high=0.5)
     )
     logits = findings.results[0].outputs.logits[:, :1]
-    result = measure("test", split, Outputs(logits), interpretation, 5)
+    result = measure("test", split, Outputs(logits), interpretation, QUICK)
     least = Findings(interpretation=interpretation, results=[result])
     assert "heatmaps" not in render_report(least)
     card = render_model_card(least)

@@ -8,6 +8,7 @@ from shared.bundle.manifest import Calibration, Draft, Metric, OperatingPoint, R
 from shared.interpretation import Interpretation
 from shared.network import Outputs
 from trainer.bootstrap import Interval, difference, wilson
+from trainer.config.options import Options
 from trainer.data.dataset import Split
 from trainer.evaluation.results import Findings, SetResult, measure
 from trainer.report.html import render_report, render_summary
@@ -38,7 +39,7 @@ def result_of(found: int, missed: int, right: int, alarms: int, refused: int = 0
         refusal=Refusal(minimum=0.0, rule="refuses few"),
     )
     outputs = Outputs(np.stack([logits, chest], axis=1).astype(np.float32))
-    return measure("clinic", split, outputs, rule, 60)
+    return measure("clinic", split, outputs, rule, Options(resamples=60))
 
 
 def draft(**figures: tuple[float, float, float]) -> Draft:
