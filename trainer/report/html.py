@@ -18,7 +18,7 @@ from trainer.evaluation.changes import conclusion
 from trainer.evaluation.metrics import ECE_BINS, FIGURES
 from trainer.evaluation.results import HOSPITAL, Findings, SetResult
 from trainer.report import plots
-from trainer.report.summary import Summary, summarise
+from trainer.report.summary import MANY, compare
 
 THREE = ("normal", "bacterial", "viral")
 Picture = dict[str, Any]
@@ -26,7 +26,7 @@ Picture = dict[str, Any]
 
 def render_report(findings: Findings) -> str:
     """The report as one HTML text without links to anything outside it."""
-    shown = findings.results[0]
+    shown, published = findings.results[0], findings.published
     return (
         environment()
         .get_template("report.html.j2")
@@ -34,8 +34,10 @@ def render_report(findings: Findings) -> str:
             created=datetime.now(UTC),
             f=findings,
             shown=shown,
-            s=summarise(shown, findings.published) if findings.published else None,
+            published=published,
+            comparisons=compare(shown, published) if published else {},
             minimum=MINIMUM,
+            many=MANY,
             hospital=HOSPITAL,
             conclusion=conclusion(findings.changes),
             labels=LABELS,
@@ -50,11 +52,6 @@ def render_report(findings: Findings) -> str:
             sanity=_sanity(shown, findings) if findings.images else [],
         )
     )
-
-
-def render_summary(summary: Summary) -> str:
-    """The top of the report alone."""
-    return environment().get_template("summary.html.j2").render(s=summary, minimum=MINIMUM)
 
 
 def environment() -> Environment:

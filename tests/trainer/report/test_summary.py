@@ -10,9 +10,10 @@ from shared.network import Outputs
 from trainer.bootstrap import Interval, difference, wilson
 from trainer.config.options import Options
 from trainer.data.dataset import Split
+from trainer.decision.recalibration import MINIMUM
 from trainer.evaluation.results import Findings, SetResult, measure
-from trainer.report.html import render_report, render_summary
-from trainer.report.summary import Summary, summarise
+from trainer.report.html import environment, render_report
+from trainer.report.summary import MANY, Comparison, compare
 
 POINT = OperatingPoint(threshold=0.5, rule="fixed=0.5", low=0.5, high=0.5)
 
@@ -58,12 +59,23 @@ GOOD = draft(
 )
 
 
-def verdicts(summary: Summary) -> list[str]:
-    return [comparison.verdict for comparison in summary.comparisons.values()]
+def verdicts(comparisons: dict[str, Comparison]) -> list[str]:
+    return [comparison.verdict for comparison in comparisons.values()]
 
 
 def said(result: SetResult, published: Draft = GOOD) -> str:
-    return render_summary(summarise(result, published))
+    """The top of the report alone."""
+    return (
+        environment()
+        .get_template("summary.html.j2")
+        .render(
+            shown=result,
+            published=published,
+            comparisons=compare(result, published),
+            minimum=MINIMUM,
+            many=MANY,
+        )
+    )
 
 
 def test_shares_are_told_of_a_hundred() -> None:
@@ -81,7 +93,7 @@ def test_a_share_is_not_rounded_to_all() -> None:
 
 def test_what_is_worse_beyond_chance_is_to_be_recalibrated() -> None:
     worse = result_of(95, 5, 60, 40)
-    assert verdicts(summarise(worse, GOOD))[:3] == [
+    assert verdicts(compare(worse, GOOD))[:3] == [
         "the same within chance",
         "worse here",
         "worse here",
@@ -94,7 +106,7 @@ def test_what_is_worse_beyond_chance_is_to_be_recalibrated() -> None:
 
 def test_what_is_better_is_said_and_needs_nothing() -> None:
     low = draft(recall=(0.7, 0.65, 0.75), ece=(0.3, 0.25, 0.35))
-    assert verdicts(summarise(result_of(95, 5, 92, 8), low)) == ["better here", "better here"]
+    assert verdicts(compare(result_of(95, 5, 92, 8), low)) == ["better here", "better here"]
     text = said(result_of(95, 5, 92, 8), low)
     assert "Nothing here is worse" in text
     assert "Recalibrate it" not in text
