@@ -11,7 +11,7 @@ from trainer.console import say
 from trainer.errors import TrainerError
 from trainer.evaluation.measure import assess, load_single, measure_network
 from trainer.evaluation.results import Findings
-from trainer.report.html import render_report
+from trainer.report.rendering import render_report
 from trainer.runs.run_folder import write_atomically
 
 

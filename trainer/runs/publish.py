@@ -17,8 +17,7 @@ from trainer.decision.decision import decide
 from trainer.evaluation.measure import assess, run_network
 from trainer.evaluation.results import Findings, SetResult, machine_figures, measure, member_figures
 from trainer.model.onnx_export import heads_of, named_outputs
-from trainer.report.html import render_report
-from trainer.report.model_card import render_model_card
+from trainer.report.rendering import render_model_card, render_report
 from trainer.runs.provenance import versions
 from trainer.runs.request import Fitted, Request
 from trainer.runs.run_folder import RunFolder, write_atomically

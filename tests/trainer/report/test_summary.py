@@ -12,7 +12,7 @@ from trainer.config.options import Options
 from trainer.data.dataset import Split
 from trainer.decision.recalibration import MINIMUM
 from trainer.evaluation.results import Findings, SetResult, measure
-from trainer.report.html import environment, render_report
+from trainer.report.rendering import environment, render_report
 from trainer.report.summary import MANY, Comparison, compare
 
 POINT = OperatingPoint(threshold=0.5, rule="fixed=0.5", low=0.5, high=0.5)

@@ -22,8 +22,7 @@ from trainer.evaluation.results import (
     measure,
     member_figures,
 )
-from trainer.report.html import render_report
-from trainer.report.model_card import render_model_card
+from trainer.report.rendering import render_model_card, render_report
 from trainer.runs.publish import draft_of, history_csv
 
 QUICK = Options(resamples=20)

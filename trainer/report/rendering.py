@@ -1,7 +1,12 @@
-"""One self-contained HTML report: the data, the training, and how good the answers are."""
+"""What people read of findings: one self-contained HTML report, and `MODEL_CARD.md`.
+
+The card is after Mitchell et al., "Model Cards for Model Reporting", FAT* 2019, with the metadata
+header that model hubs read.
+"""
 
 import base64
 import io
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -54,6 +59,23 @@ def render_report(findings: Findings) -> str:
     )
 
 
+def render_model_card(findings: Findings) -> str:
+    """The card as Markdown with a YAML header; shows no image and names no file."""
+    text = (
+        environment()
+        .get_template("MODEL_CARD.md.j2")
+        .render(
+            f=findings,
+            first=findings.results[0],
+            conclusion=conclusion(findings.changes),
+            kaggle=findings.data.kaggle,
+            today=datetime.now(UTC),
+            figure_names=FIGURES,
+        )
+    )
+    return f"{text.strip()}\n"
+
+
 def environment() -> Environment:
     """The templates, and how they write figures."""
     found = Environment(
@@ -67,6 +89,7 @@ def environment() -> Environment:
     found.filters["of_100"] = _of_100
     found.filters["percent"] = lambda value: f"{100 * value:.1f} %"
     found.filters["thousands"] = lambda value: f"{value:,}"
+    found.filters["yaml"] = json.dumps  # JSON's strings and numbers are YAML's too
     return found
 
 
