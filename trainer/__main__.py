@@ -15,11 +15,10 @@ import signal
 import sys
 import traceback
 from collections.abc import Set
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import fields
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -30,7 +29,7 @@ from trainer.cli import build_parser, given
 from trainer.config.knobs import explain
 from trainer.config.options import CROSS_VALIDATION, DECIDING, RECALIBRATING, REPORTING, Options
 from trainer.config.recipe import Recipe
-from trainer.config.threshold_rules import is_rule
+from trainer.config.threshold_rules import parse_rule
 from trainer.data.dataset import SPLITS
 from trainer.errors import TrainerError
 
@@ -40,23 +39,11 @@ if TYPE_CHECKING:
 
 Fields = TypeVar("Fields", Options, Recipe)
 
-# What `run.json` holds before a run has begun.
-_STATE: dict[str, Any] = {
-    "recipe": {},
-    "options": {},
-    "test": True,
-    "external": {},
-    "not_chest": {},
-}
 _FULL = 5 * 2**20  # bytes; with less left a failed write means a full disk
 
 
 class _WrongValue(Exception):
     """An option has a value out of its range; the message names it and says what is accepted."""
-
-
-class _Stopped(BaseException):
-    """The process was asked to end (SIGTERM, as by `docker stop`)."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -67,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
         its range, 130 or 143 when stopped by Ctrl-C or SIGTERM.
     """
     asked = build_parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as `docker stop` asks for
     harden()
     try:
         commands = {
@@ -79,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
             "download": _download,
         }
         commands[asked.command](asked)
-    except (KeyboardInterrupt, _Stopped) as stop:
+    except (KeyboardInterrupt, SystemExit) as stop:
         _print_error(" ".join(["Stopped.", *getattr(stop, "__notes__", [])]), "")
         return 130 if isinstance(stop, KeyboardInterrupt) else 143
     except _WrongValue as error:
@@ -110,28 +97,23 @@ def _fit(asked: argparse.Namespace) -> None:
             "--data is missing: give the folder or the .zip that holds train and test, or "
             "--resume to go on with a run. `python -m trainer download` fetches the data."
         )
-    fit(_request(asked, work, _STATE))
+    fit(_request(asked, work, {}))
 
 
 def _request(asked: argparse.Namespace, work: Path, began: dict[str, Any]) -> "Request":
     """What a run began with, with what is asked for now."""
     from trainer.runs.request import Request
 
-    others = {name: _named(name, getattr(asked, name)) for name in ("external", "not_chest")}
-    for name, folders in others.items():
-        if not folders and getattr(asked, name) is not None:  # which --no-external makes of it
-            others[name] = {each: Path(path) for each, path in began[name].items()}
-    unlike = asked.unlike or began.get("unlike")
-    return Request(
-        asked.data or Path(began["data"]),
-        asked.models,
-        work,
-        _chosen(asked, Recipe, began["recipe"]),
-        _chosen(asked, Options, began["options"]),
-        began["test"] if asked.test is None else asked.test,
-        unlike=Path(unlike) if unlike else None,
-        **others,
-    )
+    now: dict[str, Any] = {"models": asked.models, "work": work}
+    for name in ("data", "test", "unlike"):
+        if (value := getattr(asked, name)) is not None:
+            now[name] = value
+    for name in ("external", "not_chest"):
+        if (pairs := getattr(asked, name)) != []:  # None is what --no-external makes of it
+            now[name] = _named(name, pairs)
+    now["recipe"] = _chosen(asked, Recipe, began.get("recipe"))
+    now["options"] = _chosen(asked, Options, began.get("options"))
+    return Request(**(began | now))
 
 
 def _refuse_changes(asked: argparse.Namespace, run: "RunFolder") -> None:
@@ -185,8 +167,9 @@ def _recalibrate(asked: argparse.Namespace) -> None:
     bundle = open_model(asked.bundle)
     own = bundle.manifest.operating_point.rule
     began = dict(RECALIBRATING)
-    if is_rule(own) and not own.startswith("fixed"):
-        began["rule"] = own
+    with suppress(ValueError):  # where it is another program's rule
+        if parse_rule(own)[0] != "fixed":
+            began["rule"] = own
     recalibrate(bundle, asked.data, asked.split, asked.models, _chosen(asked, Options, began))
 
 
@@ -287,10 +270,6 @@ def _explain(error: Exception, asked: argparse.Namespace) -> str:
 def _print_error(text: str, prefix: str = "error: ") -> int:
     print(f"\n{prefix}{text}", file=sys.stderr)
     return 1
-
-
-def _stop(number: int, frame: FrameType | None) -> NoReturn:
-    raise _Stopped
 
 
 if __name__ == "__main__":

@@ -28,12 +28,3 @@ def parse_rule(text: str) -> tuple[str, float | None]:
     if number is not None and not 0 < number < 1:
         raise ValueError("a value above 0, below 1")
     return name, number
-
-
-def is_rule(text: str) -> bool:
-    """Whether `parse_rule` reads it; a manifest may hold another program's rule."""
-    try:
-        parse_rule(text)
-    except ValueError:
-        return False
-    return True

@@ -1,8 +1,10 @@
 """What a run is asked for, and the network that it comes to."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from trainer.config.options import Options
 from trainer.config.recipe import Recipe
@@ -10,44 +12,40 @@ from trainer.config.recipe import Recipe
 if TYPE_CHECKING:
     import keras
 
+# Kept in full, so that a run can be gone on with from elsewhere.
+Place = Annotated[Path, PlainSerializer(lambda path: str(path.resolve()))]
 
-@dataclass(frozen=True)
-class Request:
+
+class Request(BaseModel):
     """What `fit` is asked for.
 
     Attributes:
-        data: The data set's folder or .zip.
         models: Where bundles are published.
         work: Where runs and decoded images are kept.
-        recipe: How each member is trained.
-        options: How the run cross-validates, decides and reports.
+        data: The data set's folder or .zip.
         test: Whether to look at the test folder at the end.
         external: Further sets to measure on at the end, by name.
         not_chest: Folders of pictures that should be refused, by name.
         unlike: A folder of chest X-rays that the network must not judge, to learn from; or None.
+        recipe: How each member is trained.
+        options: How the run cross-validates, decides and reports.
     """
 
-    data: Path
-    models: Path
-    work: Path
+    model_config = ConfigDict(frozen=True)
+
+    models: Path = Field(exclude=True)
+    work: Path = Field(exclude=True)
+    data: Place
+    test: bool = True
+    external: dict[str, Place] = {}
+    not_chest: dict[str, Place] = {}
+    unlike: Place | None = None
     recipe: Recipe
     options: Options
-    test: bool = True
-    external: dict[str, Path] = field(default_factory=dict)
-    not_chest: dict[str, Path] = field(default_factory=dict)
-    unlike: Path | None = None
 
     def state(self) -> dict[str, Any]:
         """What `run.json` needs to go on with this run."""
-        return {
-            "data": str(self.data.resolve()),
-            "test": self.test,
-            "external": {name: str(path.resolve()) for name, path in self.external.items()},
-            "not_chest": {name: str(path.resolve()) for name, path in self.not_chest.items()},
-            "unlike": str(self.unlike.resolve()) if self.unlike else None,
-            "recipe": self.recipe.to_json(),
-            "options": self.options.to_json(),
-        }
+        return self.model_dump(mode="json")
 
 
 @dataclass(frozen=True)
