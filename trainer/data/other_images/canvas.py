@@ -16,7 +16,7 @@ from shared.preprocessing import INPUT_SIZE
 
 Grey = NDArray[np.uint8]
 Field = NDArray[np.float32]
-Point = tuple[float, float]
+Point = Sequence[float] | NDArray[np.float64]
 SIDE = INPUT_SIZE
 
 
@@ -50,8 +50,8 @@ def blob(
     rng: np.random.Generator, centre: Point, radii: Point, rough: float, soft: float = 0.03
 ) -> Field:
     """An ellipse whose outline wavers, as organs and bodies do, by this share of its radius."""
-    y, x = grid()
-    y, x = (y - centre[0]) / radii[0], (x - centre[1]) / radii[1]
+    rows, columns = grid()
+    y, x = (rows - centre[0]) / radii[0], (columns - centre[1]) / radii[1]
     angle = np.arctan2(y, x)
     radius = np.ones_like(angle)
     for wave in range(2, 7):

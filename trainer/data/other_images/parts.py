@@ -65,21 +65,10 @@ def dismembered(xray: Grey, rng: np.random.Generator) -> Field:
     if kind == 0:
         count = int(rng.integers(2, 5))
         step = SIDE // count
-        tiles = [
-            xray[y * step : (y + 1) * step, x * step : (x + 1) * step]
-            for y in range(count)
-            for x in range(count)
-        ]
-        order = rng.permutation(len(tiles))
-        rows = [
-            np.hstack(
-                [
-                    np.rot90(tiles[i], int(rng.integers(4)))
-                    for i in order[y * count : (y + 1) * count]
-                ]
-            )
-            for y in range(count)
-        ]
+        corners = [(y * step, x * step) for y in range(count) for x in range(count)]
+        tiles = [xray[y : y + step, x : x + step] for y, x in rng.permutation(corners)]
+        turned = [np.rot90(tile, int(rng.integers(4))) for tile in tiles]
+        rows = [np.hstack(turned[row : row + count]) for row in range(0, len(turned), count)]
         return to_size(np.vstack(rows))
     if kind == 1:
         side = int(rng.uniform(0.12, 0.3) * SIDE)

@@ -77,8 +77,7 @@ def ultrasound(rng: np.random.Generator) -> Field:
     grains = np.hypot(speckle(rng, rng.uniform(0.8, 2.5)), speckle(rng, rng.uniform(0.8, 2.5)))
     tissue = bands * (0.3 + 0.45 * grains)
     for _ in range(int(rng.integers(0, 6))):
-        centre = tuple(rng.uniform(-0.6, 0.6, 2).tolist())
-        size = tuple(rng.uniform(0.05, 0.4, 2).tolist())
+        centre, size = rng.uniform(-0.6, 0.6, 2).tolist(), rng.uniform(0.05, 0.4, 2).tolist()
         hole = blob(rng, centre, size, 0.2, 0.15)
         tissue *= 1 - hole * rng.uniform(0.4, 1)
         if rng.random() < 0.4:
@@ -158,16 +157,13 @@ def _hand(rng: np.random.Generator) -> Field:
     width, wide = rng.uniform(0.07, 0.11), rng.uniform(0.14, 0.24)
     for ray in range(5):
         tip = wide * (ray - 2) * rng.uniform(1.2, 2)
-        root: Point = (0.35, wide * (ray - 2) * 0.6)
-        top: Point = (-rng.uniform(0.6, 0.95) + 0.12 * abs(ray - 2), tip)
+        root = np.array([0.35, wide * (ray - 2) * 0.6])
+        top = np.array([-rng.uniform(0.6, 0.95) + 0.12 * abs(ray - 2), tip])
         field = field + _flesh([root, top], width * 2.4)
         marks = np.cumsum([0, 0.4, 0.27, 0.19, 0.14])
         for start, end in zip(marks[:-1], marks[1:] - 0.03, strict=True):
-            ends = [
-                (root[0] + (top[0] - root[0]) * part, root[1] + (top[1] - root[1]) * part)
-                for part in (start, end)
-            ]
-            field = field + 0.7 * _shaft(ends[0], ends[1], width)
+            bone = _shaft(root + (top - root) * start, root + (top - root) * end, width)
+            field = field + 0.7 * bone
     for _ in range(int(rng.integers(5, 9))):
         centre = (rng.uniform(0.4, 0.65), rng.uniform(-0.3, 0.3))
         field = field + 0.5 * blob(rng, centre, (0.1, 0.1), 0.15, 0.2)
@@ -206,7 +202,7 @@ def _pelvis(rng: np.random.Generator) -> Field:
         field = field + 0.5 * wing + 0.6 * (ring - hole)
         head = (0.1 * size, side * 0.6 * size)
         field = field + 0.5 * ellipse(head, (0.16 * size, 0.16 * size), 0.2)
-        neck: Point = (0.3 * size, side * 0.85 * size)
+        neck = (0.3 * size, side * 0.85 * size)
         field = field + 0.7 * _shaft(head, neck, 0.17 * size)
         field = field + 0.7 * _shaft(neck, (1.4, side * 0.75 * size), 0.19 * size)
     sacrum = ellipse((-0.2 * size, 0), (0.4 * size, 0.22 * size), 0.4)
@@ -240,7 +236,7 @@ def _jaws(rng: np.random.Generator) -> Field:
     for row, bow in ((-1, 0.25), (1, 0.35)):
         for place in np.linspace(-0.8, 0.8, int(rng.integers(5, 17))):
             y = row * 0.18 + 0.2 - bow * place * place
-            tooth: Point = (float(y + row * 0.05), float(place))
+            tooth = (float(y + row * 0.05), float(place))
             field = field + 0.5 * ellipse(tooth, (rng.uniform(0.14, 0.22), 0.05), 0.3)
     arch = [(0.75 - 0.5 * x * x, x) for x in np.linspace(-1, 1, 15)]
     return np.asarray(field + 0.4 * blurred(stroke(arch, 0.25), 3), np.float32)
@@ -259,20 +255,15 @@ def _belly(rng: np.random.Generator) -> Field:
 
 
 def _branch(
-    field: Field,
-    rng: np.random.Generator,
-    start: np.ndarray[tuple[int], np.dtype[np.float64]],
-    angle: float,
-    width: float,
-    depth: int,
+    field: Field, rng: np.random.Generator, start: Point, angle: float, width: float, depth: int
 ) -> None:
     if depth > 4 or width < 0.01:
         return
-    points, heading = [(float(start[0]), float(start[1]))], angle
+    points, heading = [start], angle
     for _ in range(6):
         heading += rng.normal(0, 0.25)
-        start = start + 0.1 * np.array([np.sin(heading), np.cos(heading)])
-        points.append((float(start[0]), float(start[1])))
+        points.append(points[-1] + 0.1 * np.array([np.sin(heading), np.cos(heading)]))
     field -= 0.35 * stroke(points, width)
     for turn in (-0.5, 0.5):
-        _branch(field, rng, start, heading + turn * rng.uniform(0.5, 1.5), width * 0.7, depth + 1)
+        ahead = heading + turn * rng.uniform(0.5, 1.5)
+        _branch(field, rng, points[-1], ahead, width * 0.7, depth + 1)

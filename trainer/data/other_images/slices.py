@@ -15,7 +15,6 @@ import numpy as np
 
 from trainer.data.other_images.canvas import (
     Field,
-    Point,
     blob,
     blurred,
     ellipse,
@@ -162,8 +161,8 @@ def _chest(rng: np.random.Generator) -> Field:
             start = np.array([rng.uniform(-0.1, 0.1), side * 0.4 * gap])
             end = np.array([rng.uniform(-0.5, 0.5) * tall, side * gap * rng.uniform(0.5, 1.6)])
             middle = (start + end) / 2 + rng.normal(0, 0.05, 2)
-            points: list[Point] = [(float(p[0]), float(p[1])) for p in (start, middle, end)]
-            vessels = np.maximum(vessels, stroke(points, rng.uniform(0.008, 0.03)))
+            vessel = stroke([start, middle, end], rng.uniform(0.008, 0.03))
+            vessels = np.maximum(vessels, vessel)
     paint(field, lungs, LUNG + 60 * speckle(rng, 2))
     paint(field, blurred(lungs * vessels, 0.6), MUSCLE)
     paint(field, heart, ORGAN if rng.random() < 0.5 else VESSEL)
