@@ -40,19 +40,18 @@ def study(design: Design, data: Path, out: Path, cell: int | None, scheduler: st
         TrainerError: The folder holds another study, the data are not usable, or cells are not
             finished; the others are all the same.
     """
-    data, out = data.absolute(), out.absolute()
     with going_on_by("Run the same command again to go on."):
-        plan = plan_study(design, data, out)
+        plan = plan_study(design, data.absolute(), out.absolute())
         cells = plan.design.cells
-        say("Study", f"{out}: {design.describe()}")
+        say("Study", f"{plan.out}: {design.describe()}")
         own = range(len(cells)) if cell is None else [cell]
-        todo = [n for n in own if read_result(plan, cells[n], out) is None]
+        todo = [n for n in own if read_result(plan, cells[n]) is None]
         if scheduler and todo:
-            outcomes = train_on_cluster(scheduler, plan, todo, data, out)
+            outcomes = train_on_cluster(scheduler, plan, todo)
         else:
-            outcomes = train_here(plan, todo, data, out)
-        failed = {n: why for n, why in _shown(plan, outcomes, out, len(own), len(todo)) if why}
-        _write_table(plan, out)
+            outcomes = train_here(plan, todo)
+        failed = {n: why for n, why in _shown(plan, outcomes, len(own), len(todo)) if why}
+        _write_table(plan)
     if failed:
         names = "; ".join(f"--cell {n}: {cells[n]}" for n in list(failed)[:3])
         more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
@@ -64,7 +63,7 @@ def study(design: Design, data: Path, out: Path, cell: int | None, scheduler: st
 
 
 def _shown(
-    plan: Plan, outcomes: Iterator[tuple[int, str]], out: Path, total: int, left: int
+    plan: Plan, outcomes: Iterator[tuple[int, str]], total: int, left: int
 ) -> Iterator[tuple[int, str]]:
     """The same outcomes, with a bar on a terminal, and a line for each cell everywhere."""
     cells, began = plan.design.cells, time.monotonic()
@@ -79,7 +78,7 @@ def _shown(
         file=sys.stderr,
     ) as bar:
         for done, (number, problem) in enumerate(bar, start=1):
-            result = read_result(plan, cells[number], out)
+            result = read_result(plan, cells[number])
             what = f"ROC AUC {result['figures']['roc_auc']:.4f}" if result else problem
             rest = (time.monotonic() - began) / done * (left - done)
             when = f"; about {duration(rest)} left" if done < left else ""
@@ -87,15 +86,16 @@ def _shown(
             yield number, problem
 
 
-def _write_table(plan: Plan, out: Path) -> None:
+def _write_table(plan: Plan) -> None:
     """Write it anew, and print it; of several processes the last has all results."""
-    with FileLock(out / ".lock", wait=True):
-        found: dict[Cell, dict[str, float]] = {}
-        for cell in plan.design.cells:
-            if (result := read_result(plan, cell, out)) is not None:
-                found[cell] = result["figures"]
+    with FileLock(plan.out / ".lock", wait=True):
+        found: dict[Cell, dict[str, float]] = {
+            cell: result["figures"]
+            for cell in plan.design.cells
+            if (result := read_result(plan, cell)) is not None
+        }
         entries = tabulate(plan.design, found)
         text = write_markdown(plan.design, entries, len(found))
-        write_atomically(out / "table.md", text)
-        write_atomically(out / "table.csv", write_csv(entries))
+        write_atomically(plan.out / "table.md", text)
+        write_atomically(plan.out / "table.csv", write_csv(entries))
     print(f"\n{text}")

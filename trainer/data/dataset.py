@@ -11,7 +11,7 @@ import os
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
@@ -52,19 +52,24 @@ class Dataset:
         """The files of one split with their label (0 normal, 1 pneumonia), in a fixed order."""
         return [(n, i) for i, c in enumerate(LABELS) for n in self.files[split].get(c, [])]
 
+    def stamps(self, names: Sequence[tuple[str, int]]) -> list[tuple[int, int]]:
+        """The size of each of these files in bytes, and what changes with its content: its checksum
+        in a .zip, its time in a folder."""
+        if self.path.is_file():
+            with zipfile.ZipFile(self.path) as archive:
+                infos = [archive.getinfo(self.members.get(name, name)) for name, _ in names]
+            return [(info.file_size, info.CRC) for info in infos]
+        files = [self.path / name for name, _ in names]
+        stats = [file.stat(follow_symlinks=file.exists()) for file in files]  # links to nowhere too
+        return [(stat.st_size, stat.st_mtime_ns) for stat in stats]
+
     def listing(self, split: str) -> str:
         """SHA-256 over names, labels and sizes of the files of one split: what tells most data sets
         apart without reading an image, wherever they lie."""
         names = self.names(split)
-        if self.path.is_file():
-            with zipfile.ZipFile(self.path) as archive:
-                sizes = [archive.getinfo(self.members.get(n, n)).file_size for n, _ in names]
-        else:
-            files = [self.path / name for name, _ in names]
-            sizes = [file.stat(follow_symlinks=file.exists()).st_size for file in files]
         rows = [
             f"{name.removeprefix(self.root)}\t{label}\t{size}"
-            for (name, label), size in zip(names, sizes, strict=True)
+            for (name, label), (size, _) in zip(names, self.stamps(names), strict=True)
         ]
         return hashlib.sha256("\n".join(rows).encode("utf-8", "surrogateescape")).hexdigest()
 

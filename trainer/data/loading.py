@@ -96,16 +96,8 @@ def _key(dataset: Dataset, names: Sequence[tuple[str, int]]) -> str:
     digest = hashlib.sha256()
     digest.update(decoding_version().encode())
     digest.update(str(dataset.path.resolve()).encode())
-    if dataset.path.is_file():
-        with zipfile.ZipFile(dataset.path) as archive:
-            for name, label in names:
-                info = archive.getinfo(dataset.members.get(name, name))
-                digest.update(f"{name}|{label}|{info.file_size}|{info.CRC}\n".encode())
-    else:
-        for name, label in names:
-            path = dataset.path / name
-            stat = path.stat() if path.exists() else path.lstat()  # a link to nowhere
-            digest.update(f"{name}|{label}|{stat.st_size}|{stat.st_mtime_ns}\n".encode())
+    for (name, label), (size, stamp) in zip(names, dataset.stamps(names), strict=True):
+        digest.update(f"{name}|{label}|{size}|{stamp}\n".encode())
     return digest.hexdigest()[:16]
 
 

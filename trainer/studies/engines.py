@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError
-from pathlib import Path
 from typing import Any
 
 from shared.runtime.file_lock import Held
@@ -18,13 +17,13 @@ Outcome = tuple[int, str]
 _CONNECT_SECONDS = 10
 
 
-def train_here(plan: Plan, numbers: Iterable[int], data: Path, out: Path) -> Iterator[Outcome]:
+def train_here(plan: Plan, numbers: Iterable[int]) -> Iterator[Outcome]:
     """Train cells one after the other; those that other processes work on last."""
     held: dict[int, Held] = {}
 
     def outcome(number: int, wait: bool) -> Outcome:
         try:
-            finish_cell(plan, plan.design.cells[number], data, out, wait)
+            finish_cell(plan, plan.design.cells[number], wait)
         except TrainerError as error:
             return number, str(error)
         return number, ""
@@ -39,17 +38,13 @@ def train_here(plan: Plan, numbers: Iterable[int], data: Path, out: Path) -> Ite
         yield outcome(number, wait=True)
 
 
-def train_on_cluster(
-    address: str, plan: Plan, numbers: Iterable[int], data: Path, out: Path
-) -> Iterator[Outcome]:
+def train_on_cluster(address: str, plan: Plan, numbers: Iterable[int]) -> Iterator[Outcome]:
     """Have the workers of a Dask scheduler train cells, as many at once as there are workers.
 
     Args:
         address: `tcp://host:port`.
-        plan: Of the study.
+        plan: Of the study; workers see the same folders by the same paths.
         numbers: The cells.
-        data: Folder or .zip of the images, as the workers see it.
-        out: Folder of the study, likewise.
 
     Raises:
         TrainerError: The scheduler is not there, or is not any more.
@@ -71,10 +66,8 @@ def train_on_cluster(
             "scheduler`, and workers with `python -m dask worker`."
         ) from failure
     try:
-        asked = {
-            client.submit(train_cell, plan.id, number, str(data), str(out), pure=False): number
-            for number in numbers
-        }
+        where = str(plan.data), str(plan.out)
+        asked = {client.submit(train_cell, plan.id, n, *where, pure=False): n for n in numbers}
         if not client.nthreads():
             say("Waiting", f"for workers: python -m dask worker {address} --nthreads 1 --no-nanny")
     except Exception as failure:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from trainer.console import say
 from trainer.data.dataset import Dataset, check_split, find_dataset
 from trainer.errors import TrainerError
 from trainer.runs.run_folder import check_writable, write_atomically
-from trainer.studies.design import Design, parse_design
+from trainer.studies.design import Cell, Design, parse_design
 
 if TYPE_CHECKING:
     from trainer.data.preparation import Prepared
@@ -25,23 +25,35 @@ _FORMAT = 1
 
 @dataclass(frozen=True)
 class Plan:
-    """What is trained on which images.
+    """What is trained on which images, and where.
 
     Attributes:
-        id: A hash of all the rest.
         design: Folds, seeds, recipes.
         files: Hash of the names and sizes of the training folder's files.
         images: Hash of its images, as they are learned from.
+        data: Folder or .zip with the training folder, as this process sees it.
+        out: Folder of the study, likewise.
     """
 
-    id: str
     design: Design
     files: str
     images: str | None
+    data: Path = field(compare=False)
+    out: Path = field(compare=False)
+
+    @property
+    def id(self) -> str:
+        """A hash of what is trained on which images, wherever."""
+        everything = json.dumps([_FORMAT, self.design.to_json(), self.files, self.images])
+        return hashlib.sha256(everything.encode()).hexdigest()[:16]
+
+    def folder(self, cell: Cell) -> Path:
+        """Where what is left of a cell's training is kept."""
+        return self.out / CELLS / cell.name
 
 
-def read_plan(out: Path) -> Plan | None:
-    """The plan in a folder, or None where there is none.
+def read_plan(data: Path, out: Path) -> Plan | None:
+    """The plan in the folder of a study, or None where there is none.
 
     Raises:
         TrainerError: The file is no plan of this version.
@@ -50,7 +62,7 @@ def read_plan(out: Path) -> Plan | None:
         said = json.loads((out / PLAN).read_text(encoding="utf-8"))
         if said["format"] != _FORMAT:
             raise ValueError("of another version")
-        return _plan(parse_design(said["study"]), said["files"], said["images"])
+        return Plan(parse_design(said["study"]), said["files"], said["images"], data, out)
     except FileNotFoundError:
         return None
     except (TrainerError, ValueError, KeyError, TypeError) as error:
@@ -75,10 +87,10 @@ def plan_study(design: Design, data: Path, out: Path) -> Plan:
     dataset = find_dataset(data)
     check_split(dataset, "train")
     check_writable(out, "--out")
-    plan = read_plan(out)
+    plan = read_plan(data, out)
     if plan is None:
         with _alone(out):
-            plan = read_plan(out) or _make_plan(design, dataset, out)
+            plan = read_plan(data, out) or _make_plan(design, dataset, out)
     asked, planned = design.to_json(), plan.design.to_json()
     if json.dumps(asked) != json.dumps(planned):  # also in another order
         raise TrainerError(
@@ -129,15 +141,11 @@ def _make_plan(design: Design, dataset: Dataset, out: Path) -> Plan:
         )
     prepared = load_images(dataset.path, out, design.folds, design.limit)
     describe_machines(prepared.groups, None)
-    plan = _plan(design, dataset.listing("train"), prepared.data.fingerprint)
-    said = {"format": _FORMAT, "id": plan.id, "files": plan.files, "images": plan.images}
+    files, images = dataset.listing("train"), prepared.data.fingerprint
+    plan = Plan(design, files, images, dataset.path, out)
+    said = {"format": _FORMAT, "id": plan.id, "files": files, "images": images}
     write_atomically(out / PLAN, json.dumps({**said, "study": design.to_json()}, indent=2) + "\n")
     return plan
-
-
-def _plan(design: Design, files: str, images: str | None) -> Plan:
-    everything = json.dumps([_FORMAT, design.to_json(), files, images])
-    return Plan(hashlib.sha256(everything.encode()).hexdigest()[:16], design, files, images)
 
 
 def _difference(planned: dict[str, Any], asked: dict[str, Any]) -> str:

@@ -26,10 +26,10 @@ def train_cell(plan_id: str, number: int, data: str, out: str) -> None:
     from trainer.studies.plan import read_plan
 
     with _one_at_a_time:
-        plan = read_plan(Path(out))
+        plan = read_plan(Path(data), Path(out))
         if plan is None or plan.id != plan_id:
             raise TrainerError(
                 f"A worker does not find the study in its {out}. All of a cluster's machines must "
                 "reach --out and --data by the same paths."
             )
-        finish_cell(plan, plan.design.cells[number], Path(data), Path(out), wait=True)
+        finish_cell(plan, plan.design.cells[number], wait=True)

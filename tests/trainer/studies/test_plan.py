@@ -30,7 +30,7 @@ def test_of_eight_starts_one_plans_and_all_agree(phantoms: Path, tmp_path: Path)
 
     with ThreadPoolExecutor(TOGETHER) as starts:
         [plan] = set(starts.map(start, range(TOGETHER)))
-    read = read_plan(tmp_path / "out")
+    read = read_plan(phantoms, tmp_path / "out")
     assert read is not None
     assert read.id == plan
     assert read.design == parse_design(SAID)
@@ -78,4 +78,4 @@ def test_data_that_cannot_be_cut_are_refused_before_anything_is_written(
         plan_study(parse_design({**SAID, "folds": 20}), phantoms, tmp_path)
     with pytest.raises(TrainerError, match="does not exist"):
         plan_study(parse_design(SAID), tmp_path / "none", tmp_path)
-    assert read_plan(tmp_path) is None
+    assert read_plan(phantoms, tmp_path) is None
