@@ -114,7 +114,7 @@ def export(
             training=training if positive == PNEUMONIA else {**training, "positive": positive},
             data=kept.data if kept else Data(),
             cost={"parameters": network.count_params(), **findings.cost},
-            caveat=options.caveat or _caveat(kept),
+            caveat=training["options"].get("caveat", ""),
         )
         draft = draft_of(findings, bool(named_outputs(network)))
         files = {file.name: file.read_bytes() for file in (h5, onnx)}
@@ -169,10 +169,6 @@ def _interpretation(
     plain = OperatingPoint(threshold=0.5, rule="fixed=0.5", low=0.5, high=0.5)
     causes = Calibration() if "viral" in heads else None
     return Interpretation(heads, plain, cause_calibration=causes)
-
-
-def _caveat(kept: Manifest | None) -> str:
-    return str(kept.training.get("options", {}).get("caveat", "")) if kept else ""
 
 
 def _training(kept: Manifest | None, options: Options, calibrate_on: str | None) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from trainer.config.options import Machines, Options
 from trainer.console import bar, say
 from trainer.data.acquisition import Group, find_groups, of_machines
 from trainer.data.audit import Audit, audit, data_record, fingerprint
-from trainer.data.dataset import Dataset, Split, check_split, find_dataset
+from trainer.data.dataset import Split, check_split, find_dataset
 from trainer.data.loading import load_split
 from trainer.data.splits import folds, without_copies
 from trainer.errors import TrainerError
@@ -54,7 +54,10 @@ def prepare(data: Path, work: Path, options: Options, test: bool) -> Prepared:
     dataset = find_dataset(data)
     check_split(dataset, "train")
     if test:
-        _check_test(dataset)
+        try:
+            check_split(dataset, "test")
+        except TrainerError as error:
+            raise TrainerError(f"{error} Or leave the test out with --no-test.") from error
     names = ["train"] + [n for n in ("val", "test") if n in dataset.files and (n != "test" or test)]
     loaded: dict[str, Split] = {}
     broken = []
@@ -96,13 +99,6 @@ def describe_machines(groups: list[Group], treatment: Machines | None) -> None:
             counts = ", ".join(f"{count} {name}" for name, count in group.counts.items() if count)
             what = machine if group.kind == "marks" else "kept: the look may be the illness"
             say("  shortcut", f"{group.name}: {counts}; {what}")
-
-
-def _check_test(dataset: Dataset) -> None:
-    try:
-        check_split(dataset, "test")
-    except TrainerError as error:
-        raise TrainerError(f"{error} Or leave the test out with --no-test.") from error
 
 
 def _describe(data: Path, found: Audit) -> None:

@@ -37,14 +37,14 @@ class Judged:
         point: The threshold and the uncertain band of that rule.
         labels: (N,) 0 or 1.
         patients: (N,).
-        causes: (N,) 0 bacterial, 1 viral, -1 unknown or normal; None where nothing is known.
+        causes: (N,) 0 bacterial, 1 viral, -1 unknown or normal.
     """
 
     answers: Answers
     point: OperatingPoint
     labels: NDArray[np.int64]
     patients: list[str]
-    causes: NDArray[np.int64] | None = None
+    causes: NDArray[np.int64]
 
     @property
     def probability(self) -> NDArray[np.float64]:
@@ -54,16 +54,15 @@ class Judged:
     def three_classes(
         self,
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]] | None:
-        """Truth and answer in {0 normal, 1 bacterial, 2 viral}; which images have a known truth."""
+        """Truth and answer in {0 normal, 1 bacterial, 2 viral} of the images whose truth is known,
+        and which these are; None where no cause is known, or none told."""
         share = self.answers.viral_share
-        if share is None or self.causes is None:
+        if share is None or not (self.causes >= 0).any():
             return None
         known = (self.labels == 0) | (self.causes >= 0)
-        if not (self.causes >= 0).any():
-            return None
         truth = np.where(self.labels == 0, 0, self.causes + 1)
         answer = np.where(self.answers.pneumonia, np.where(share >= 0.5, 2, 1), 0)
-        return truth.astype(np.int64), answer.astype(np.int64), known
+        return truth[known].astype(np.int64), answer[known].astype(np.int64), known
 
 
 @dataclass(frozen=True)
@@ -107,7 +106,7 @@ def evaluate(judged: Judged, options: Options) -> Evaluation:
     return Evaluation(
         metrics=measured,
         confusion=_confusion(judged.labels, called, 2),
-        confusion_three=_confusion(three[0][three[2]], three[1][three[2]], 3) if three else None,
+        confusion_three=_confusion(three[0], three[1], 3) if three else None,
         images=len(judged.labels),
         patients=len(set(judged.patients)),
     )
@@ -184,10 +183,10 @@ def figures_of(judged: Judged, weight: Weights) -> dict[str, float]:
         "reviewed": _ratio(weight[judged.answers.uncertain].sum(), weight.sum()),
     }
     three, share = judged.three_classes(), judged.answers.viral_share
-    if three is not None and share is not None and judged.causes is not None:
+    if three is not None and share is not None:
         truth, answer, known = three
         figures["three_class_accuracy"] = _ratio(
-            weight[known & (truth == answer)].sum(), weight[known].sum()
+            weight[known][truth == answer].sum(), weight[known].sum()
         )
         cause = judged.causes >= 0
         figures["cause_auc"] = area_under_roc(share[cause], judged.causes[cause], weight[cause])
@@ -208,7 +207,7 @@ def _patients_behind(judged: Judged) -> dict[str, int]:
         "f1": [sick | called],
     }
     three = judged.three_classes()
-    if three is not None and judged.causes is not None:
+    if three is not None:
         about["three_class_accuracy"] = [three[2]]
         about["cause_auc"] = [judged.causes == 0, judged.causes == 1]
     patients = np.asarray(judged.patients)

@@ -131,6 +131,8 @@ def _writer(path: Path) -> str:
 @contextlib.contextmanager
 def _readable(path: Path, kind: str, written_by: str) -> Iterator[Path]:
     """The file under a name that Keras takes, and as Keras 3 writes it down."""
+    import h5py
+
     if not written_by.startswith("2.") and path.suffix == kind:
         yield path
         return
@@ -138,19 +140,13 @@ def _readable(path: Path, kind: str, written_by: str) -> Iterator[Path]:
         file = Path(folder) / f"model{kind}"
         if written_by.startswith("2."):
             file.write_bytes(path.read_bytes())
-            _rewrite(file)
+            with h5py.File(file, "r+") as written:
+                config = json.loads(written.attrs["model_config"])
+                _modernise(config, inner=False)
+                written.attrs["model_config"] = json.dumps(config)
         else:
             file.symlink_to(path.resolve())
         yield file
-
-
-def _rewrite(path: Path) -> None:
-    import h5py
-
-    with h5py.File(path, "r+") as file:
-        config = json.loads(file.attrs["model_config"])
-        _modernise(config, inner=False)
-        file.attrs["model_config"] = json.dumps(config)
 
 
 def _modernise(node: Any, inner: bool = True) -> None:

@@ -117,12 +117,9 @@ def threshold_sweep(judged: Judged) -> Markup:
 def sweep_rows(judged: Judged) -> list[dict[str, float]]:
     """The sweep as a table: at each threshold the sensitivity, specificity and precision."""
     thresholds = np.unique(np.append(np.arange(0.1, 0.95, 0.1).round(1), judged.point.threshold))
-    sensitivity, specificity, precision = _rates(judged, thresholds)
-    rows = zip(thresholds, sensitivity, specificity, precision, strict=True)
-    return [
-        {"threshold": t, "sensitivity": se, "specificity": sp, "precision": pr}
-        for t, se, sp, pr in rows
-    ]
+    names = ("threshold", "sensitivity", "specificity", "precision")
+    rows = zip(thresholds, *_rates(judged, thresholds), strict=True)
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def probabilities(judged: Judged) -> Markup:

@@ -15,7 +15,7 @@ from trainer.config.options import CROSS_VALIDATION
 from trainer.data.audit import class_counts
 from trainer.decision.decision import decide
 from trainer.evaluation.measure import assess, run_network
-from trainer.evaluation.results import Findings, SetResult, machine_figures, measure, member_figures
+from trainer.evaluation.results import Findings, machine_figures, measure, member_figures
 from trainer.model.onnx_export import heads_of, named_outputs
 from trainer.report.rendering import render_model_card, render_report
 from trainer.runs.provenance import versions
@@ -111,35 +111,31 @@ def publish_files(
 
 def draft_of(findings: Findings, heatmap: bool) -> Draft:
     """The manifest before it is published, with the figures of the first result, if any."""
-    return Draft(
-        **vars(findings.interpretation),  # each under the same name
-        heatmap=heatmap,
-        data=findings.data,
-        **(_figures(findings.results[0]) if findings.results else {}),
-        training=findings.training,
-        lacks=tuple(part for part, there in _parts(findings).items() if not there),
-    )
-
-
-def _figures(result: SetResult) -> dict[str, Any]:
-    found = result.evaluation
-    return {
-        "metrics": {name: Metric(**asdict(figure)) for name, figure in found.metrics.items()},
-        "evaluated_on": f"{result.name}: {found.images} images of {found.patients} patients",
-        "counts": class_counts(result.split),
-        "confusion_matrix": found.confusion,
-    }
-
-
-def _parts(findings: Findings) -> dict[Lack, bool]:
-    """What a bundle should have, and whether it does."""
     rule = findings.interpretation
-    return {
+    has: dict[Lack, bool] = {
         "calibration": rule.calibration != Calibration(),
         "refusal": rule.refusal is not None,
         "familiarity": rule.unfamiliar is not None,
         "figures": bool(findings.results),
     }
+    figures: dict[str, Any] = {}
+    if findings.results:
+        first = findings.results[0]
+        found = first.evaluation
+        figures = {
+            "metrics": {name: Metric(**asdict(figure)) for name, figure in found.metrics.items()},
+            "evaluated_on": f"{first.name}: {found.images} images of {found.patients} patients",
+            "counts": class_counts(first.split),
+            "confusion_matrix": found.confusion,
+        }
+    return Draft(
+        **vars(rule),  # each under the same name
+        heatmap=heatmap,
+        data=findings.data,
+        **figures,
+        training=findings.training,
+        lacks=tuple(part for part, there in has.items() if not there),
+    )
 
 
 def training_record(
