@@ -73,20 +73,20 @@ def changes_of(
         after: The same images, answered out of fold, and the figures.
         options: Draws of patients, the same for before and after, and their seed.
     """
-    old = rule_numbers(kept)
-    rule = [
-        Change(name, what, _known(old[name]), now, _less(now, old[name]))
-        for name, what in RULE.items()
-        for now in (found.rule[name],)
-    ]
-    drawn = intervals(
-        lambda w: _differences(before[0], after[0], w),
-        *(before[0].patients, options.resamples, options.seed),
-    )
+    changes = []
+    for name, old in rule_numbers(kept).items():
+        new = found.rule[name]
+        difference = Interval(new.value - old, new.low - old, new.high - old)
+        changes.append(Change(name, RULE[name], Interval(old, old, old), new, difference))
+
+    def differences(weight: Weights) -> dict[str, float]:
+        was, now = (figures_of(judged, weight) for judged, _ in (before, after))
+        return {name: now[name] - was[name] for name in COMPARED}
+
+    drawn = intervals(differences, before[0].patients, options.resamples, options.seed)
     was, now = before[1].metrics, after[1].metrics
-    return [
-        *rule,
-        *(Change(name, FIGURES[name], was[name], now[name], drawn[name]) for name in COMPARED),
+    return changes + [
+        Change(name, FIGURES[name], was[name], now[name], drawn[name]) for name in COMPARED
     ]
 
 
@@ -104,16 +104,3 @@ def conclusion(changes: list[Change]) -> str:
         for name in sure
     ]
     return f"By more than chance, {' and '.join(said)}."
-
-
-def _known(value: float) -> Interval:
-    return Interval(value, value, value)
-
-
-def _less(now: Interval, old: float) -> Interval:
-    return Interval(now.value - old, now.low - old, now.high - old)
-
-
-def _differences(before: Judged, after: Judged, weight: Weights) -> dict[str, float]:
-    was, now = (figures_of(judged, weight) for judged in (before, after))
-    return {name: now[name] - was[name] for name in COMPARED}

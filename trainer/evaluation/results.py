@@ -142,31 +142,28 @@ class Findings:
         recalibrated = self.training.get("recalibrated", {})
         rule = self.interpretation
         options = (recalibrated or self.training).get("options", {})
-        point = rule.operating_point
-        while_training = {
-            # Bundles of earlier versions kept the epoch that was best on validation.
-            "the epoch": bool(self.training.get("best_epochs")),
-            "the limit of what is refused": rule.refusal is not None,
-            "the limit of what is unfamiliar": rule.unfamiliar is not None,
-        }
-        while_deciding = {
-            "the temperature": rule.calibration.temperature != 1,
-            "the bias": rule.calibration.bias != 0 and options.get("calibration") != "temperature",
-            "the threshold": not point.rule.startswith("fixed"),
-            "the uncertain band": point.low < point.high,
-        }
-        causes = {
-            "the calibration of the causes": rule.cause_calibration not in (None, Calibration())
-        }
-        calibrated_on = self.training.get("calibrated_on", "validation")
+        point, calibration = rule.operating_point, rule.calibration
+        # Bundles of earlier versions kept the epoch that was best on validation.
+        best_epochs = bool(self.training.get("best_epochs"))
+        trained = "validation" if best_epochs else _HELD
+        calibrated = self.training.get("calibrated_on", "validation")
+        decided = HOSPITAL if recalibrated else calibrated
+        bias = calibration.bias != 0 and options.get("calibration") != "temperature"
+        causes = rule.cause_calibration not in (None, Calibration())
         found: dict[str, list[str]] = {}
-        for name, choices in (
-            ("validation" if self.training.get("best_epochs") else _HELD, while_training),
-            (HOSPITAL if recalibrated else calibrated_on, while_deciding),
-            (calibrated_on, causes),
+        for name, choice, so in (
+            (trained, "the epoch", best_epochs),
+            (trained, "the limit of what is refused", rule.refusal is not None),
+            (trained, "the limit of what is unfamiliar", rule.unfamiliar is not None),
+            (decided, "the temperature", calibration.temperature != 1),
+            (decided, "the bias", bias),
+            (decided, "the threshold", not point.rule.startswith("fixed")),
+            (decided, "the uncertain band", point.low < point.high),
+            (calibrated, "the calibration of the causes", causes),
         ):
-            found.setdefault(name, []).extend(choice for choice, so in choices.items() if so)
-        return {name: choices for name, choices in found.items() if choices}
+            if so:
+                found.setdefault(name, []).append(choice)
+        return found
 
     @property
     def trained_here(self) -> bool:
@@ -204,6 +201,7 @@ def measure(
             return None
         return mean_interval(flags, split.patients, options.resamples, options.seed)
 
+    told = [flags for flags in (answers.refused, answers.unfamiliar) if flags is not None]
     return SetResult(
         name,
         split,
@@ -212,14 +210,8 @@ def measure(
         evaluate(judged, options),
         share(answers.refused),
         share(answers.unfamiliar),
-        share(_either(answers)),
+        share(np.logical_or.reduce(told) if told else None),
     )
-
-
-def _either(answers: Answers) -> NDArray[np.bool_] | None:
-    """(N,) whether each image is refused or flagged; None where the network says neither."""
-    said = [flags for flags in (answers.refused, answers.unfamiliar) if flags is not None]
-    return np.logical_or.reduce(said) if said else None
 
 
 def check_heatmaps(
