@@ -106,7 +106,7 @@ def export(
                 "nothing is known of how good the network is, and whether it says PNEUMONIA where "
                 "pneumonia is: give X-rays with --data to measure that",
             )
-        findings = assess(onnx, interpretation, own, options, {}, {})
+        findings = assess(onnx, interpretation, own, options)
         _refuse_reversed(findings, positive)
         training = _training(kept, options, calibrate_on)
         findings = replace(
@@ -156,14 +156,8 @@ def _interpretation(
         name, images = load_single(data, calibrate_on)
         if kept is not None:
             warn_if_learned(kept.data, images)
-        return decide(
-            run_network(onnx, images, name).logits,
-            heads,
-            images,
-            options,
-            refusal=kept.refusal if kept else None,
-            unfamiliar=kept.unfamiliar if kept else None,
-        )
+        found = decide(run_network(onnx, images, name).logits, heads, images, options)
+        return replace(found, refusal=kept.refusal, unfamiliar=kept.unfamiliar) if kept else found
     if kept is not None:
         return Interpretation.of(kept)
     plain = OperatingPoint(threshold=0.5, rule="fixed=0.5", low=0.5, high=0.5)

@@ -74,7 +74,7 @@ def recalibrate(
     before = measure(BEFORE, images, outputs, kept, options)
     after = measure(AFTER, images, outputs, found.interpretation, options, found.answers)
     _refuse_chance(after)
-    findings = assess(onnx, found.interpretation, [after, before], options, {}, {})
+    findings = assess(onnx, found.interpretation, [after, before], options)
     changes = changes_of(
         *(kept, found, (before.judged, before.evaluation), (after.judged, after.evaluation)),
         options,

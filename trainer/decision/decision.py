@@ -3,14 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.bundle.manifest import (
-    PNEUMONIA_HEAD,
-    VIRAL_HEAD,
-    Calibration,
-    OperatingPoint,
-    Refusal,
-    Unfamiliar,
-)
+from shared.bundle.manifest import PNEUMONIA_HEAD, VIRAL_HEAD, Calibration, OperatingPoint
 from shared.interpretation import DIGITS, Interpretation, calibrated
 from trainer.config.options import Options
 from trainer.data.dataset import Split
@@ -23,10 +16,8 @@ def decide(
     heads: tuple[str, ...],
     images: Split,
     options: Options,
-    refusal: Refusal | None = None,
-    unfamiliar: Unfamiliar | None = None,
 ) -> Interpretation:
-    """Fit the calibrations and choose the operating point.
+    """Fit the calibrations and choose the operating point; nothing is refused or unfamiliar yet.
 
     Args:
         logits: (N, 1 or more), uncalibrated, of images that were not learned from; the column
@@ -34,8 +25,6 @@ def decide(
         heads: What the columns mean.
         images: The images, N. Causes are told where they hold both.
         options: Kind of calibration, and the rule of the threshold.
-        refusal: What becomes of pictures that are no chest X-rays; fitted before.
-        unfamiliar: What becomes of images unlike those of the training; fitted before.
     """
     calibration, point = decide_pneumonia(
         logits[:, heads.index(PNEUMONIA_HEAD)], images.labels, options, images.patients
@@ -48,7 +37,7 @@ def decide(
             cause = fit_calibration(
                 logits[known, heads.index(VIRAL_HEAD)], images.causes[known], options.calibration
             )
-    return Interpretation(heads, point, calibration, cause, refusal, unfamiliar)
+    return Interpretation(heads, point, calibration, cause)
 
 
 def decide_pneumonia(

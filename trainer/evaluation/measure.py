@@ -1,7 +1,8 @@
 """Measure one exported network on everything that it is to be measured on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from shared.bundle.manifest import Data
@@ -126,8 +127,8 @@ def assess(
     interpretation: Interpretation,
     own: Sequence[SetResult],
     options: Options,
-    external: dict[str, Path],
-    not_chest: dict[str, Path],
+    external: Mapping[str, Path] = MappingProxyType({}),
+    not_chest: Mapping[str, Path] = MappingProxyType({}),
     model: "keras.Model | None" = None,
 ) -> Findings:
     """Measure a network on everything, print the figures, and put them together.

@@ -41,9 +41,9 @@ def conclude(request: Request, prepared: "Prepared", fitted: Fitted, run: RunFol
     unfamiliar = Unfamiliar(**record["unfamiliar"]) if record["unfamiliar"] else None
     train, out_of_fold = prepared.splits["train"], np.array(record["out_of_fold"], np.float32)
     crossed = Outputs(out_of_fold.mean(axis=0))
-    interpretation = decide(crossed.logits, heads, train, options, refusal, unfamiliar)
     # The networks of the folds have no heads but those of the first logits.
-    plain = replace(interpretation, refusal=None, unfamiliar=None)
+    plain = decide(crossed.logits, heads, train, options)
+    interpretation = replace(plain, refusal=refusal, unfamiliar=unfamiliar)
     results = []
     for name in ("test", CROSS_VALIDATION, "val"):
         split = train if name == CROSS_VALIDATION else prepared.splits.get(name)
