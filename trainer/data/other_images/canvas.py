@@ -68,15 +68,9 @@ def paint(field: Field, mask: Field, value: float | Field) -> None:
 def stroke(points: Sequence[Point], width: float) -> Field:
     """A line through points (y, x), so wide in the grid's unit; 1 inside."""
     canvas = np.zeros((SIDE, SIDE), np.uint8)
-    pixels = np.array([((x + 1) / 2 * SIDE, (y + 1) / 2 * SIDE) for y, x in points])
-    cv2.polylines(
-        canvas,
-        [np.round(pixels).astype(np.int32)],
-        False,
-        255,
-        max(1, round(width / 2 * SIDE)),
-        cv2.LINE_AA,
-    )
+    pixels = np.round([((x + 1) / 2 * SIDE, (y + 1) / 2 * SIDE) for y, x in points])
+    thick = max(1, round(width / 2 * SIDE))
+    cv2.polylines(canvas, [pixels.astype(np.int32)], False, 255, thick, cv2.LINE_AA)
     return to_size(canvas)
 
 

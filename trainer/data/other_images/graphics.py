@@ -18,12 +18,10 @@ def document(rng: np.random.Generator) -> Field:
         text = "".join(rng.choice(letters, int(rng.integers(3, 50))))
         write(page, text, (int(rng.uniform(0, 40)), int(row)), size, ink, int(rng.integers(1, 3)))
     if rng.random() < 0.5:
-        turn = cv2.getRotationMatrix2D(
-            (SIDE / 2, SIDE / 2), rng.uniform(-30, 30), rng.uniform(0.6, 1.2)
-        )
-        page = np.asarray(
-            cv2.warpAffine(page, turn, (SIDE, SIDE), borderValue=rng.uniform(0, 150)), np.uint8
-        )
+        centre, angle, scale = (SIDE / 2, SIDE / 2), rng.uniform(-30, 30), rng.uniform(0.6, 1.2)
+        turn = cv2.getRotationMatrix2D(centre, angle, scale)
+        askew = cv2.warpAffine(page, turn, (SIDE, SIDE), borderValue=rng.uniform(0, 150))
+        page = np.asarray(askew, np.uint8)
     return to_size(page)
 
 
@@ -36,10 +34,8 @@ def chart(rng: np.random.Generator) -> Field:
     values = np.cumsum(rng.normal(0, 14, 20)) + 110
     if rng.random() < 0.5:
         for index, value in enumerate(values[:10]):
-            top = int(np.clip(value, 20, 195))
-            cv2.rectangle(
-                field, (32 + 18 * index, top), (44 + 18 * index, 200), rng.uniform(0.2, 0.8), -1
-            )
+            left, top = 32 + 18 * index, int(np.clip(value, 20, 195))
+            cv2.rectangle(field, (left, top), (left + 12, 200), rng.uniform(0.2, 0.8), -1)
     else:
         points = np.stack([np.linspace(25, 205, 20), np.clip(values, 20, 200)], 1).astype(np.int32)
         cv2.polylines(field, [points], False, ink, int(rng.integers(1, 4)), cv2.LINE_AA)
@@ -52,9 +48,8 @@ def screen(rng: np.random.Generator) -> Field:
     for _ in range(int(rng.integers(4, 14))):
         left, top = rng.integers(0, SIDE - 20, 2).tolist()
         corner = (left + int(rng.integers(15, 160)), top + int(rng.integers(8, 90)))
-        cv2.rectangle(
-            canvas, (left, top), corner, int(rng.integers(0, 256)), -1 if rng.random() < 0.8 else 1
-        )
+        level, edge = int(rng.integers(0, 256)), -1 if rng.random() < 0.8 else 1
+        cv2.rectangle(canvas, (left, top), corner, level, edge)
         write(canvas, "Menu File 12:30", (left + 4, top + 12), 0.35, int(rng.integers(0, 256)), 1)
     return to_size(canvas)
 
@@ -85,16 +80,8 @@ def leaves(rng: np.random.Generator) -> Field:
         if rng.random() < 0.5:
             cv2.circle(field, centre, int(radius), level, -1, cv2.LINE_AA)
         else:
-            cv2.ellipse(
-                field,
-                centre,
-                (int(radius), int(radius * rng.uniform(0.2, 1)) + 1),
-                rng.uniform(0, 180),
-                0,
-                360,
-                level,
-                -1,
-            )
+            axes = (int(radius), int(radius * rng.uniform(0.2, 1)) + 1)
+            cv2.ellipse(field, centre, axes, rng.uniform(0, 180), 0, 360, level, -1)
     return np.asarray(field + rng.uniform(0, 0.08) * speckle(rng, rng.uniform(0.6, 3)), np.float32)
 
 
@@ -107,6 +94,5 @@ def plain(rng: np.random.Generator) -> Field:
     """Nothing at all, or a gradient: a covered lens, a blank film."""
     y, x = grid()
     slope = rng.uniform(-0.4, 0.4, 2) * (rng.random() < 0.7)
-    return np.asarray(
-        rng.uniform(0, 1) + slope[0] * y + slope[1] * x + 0.02 * speckle(rng, 1), np.float32
-    )
+    level = rng.uniform(0, 1) + slope[0] * y + slope[1] * x
+    return np.asarray(level + 0.02 * speckle(rng, 1), np.float32)

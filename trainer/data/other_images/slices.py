@@ -87,11 +87,8 @@ def _shown(field: Field, rng: np.random.Generator) -> Field:
     """Painted tissues as a scanner's console shows them."""
     if rng.random() < 0.4:
         # Magnetic resonance: bone and air are dark, the rest has any order, and coils shade.
-        levels = np.interp(
-            field,
-            (AIR, LUNG, FAT, WATER, ORGAN, VESSEL, MARROW, BONE),
-            (0, 0.03, *rng.uniform(0.1, 1, 5), 0.08),
-        )
+        tissues = (AIR, LUNG, FAT, WATER, ORGAN, VESSEL, MARROW, BONE)
+        levels = np.interp(field, tissues, (0, 0.03, *rng.uniform(0.1, 1, 5), 0.08))
         y, x = grid()
         shade = 1 + rng.uniform(-0.4, 0.4) * y + rng.uniform(-0.4, 0.4) * x
         shown = levels * shade * (1 + 0.08 * speckle(rng, rng.uniform(0.7, 2)))
@@ -148,12 +145,9 @@ def _chest(rng: np.random.Generator) -> Field:
     for side in (-1, 1):
         radii = (tall * rng.uniform(0.5, 0.72), wide * rng.uniform(0.28, 0.36))
         lungs = np.maximum(lungs, blob(rng, (0, side * gap), radii, 0.1, 0.05))
-    heart = blob(
-        rng,
-        (rng.uniform(-0.2, 0.05), rng.uniform(-0.15, 0.15)),
-        (tall * rng.uniform(0.2, 0.45), wide * rng.uniform(0.15, 0.35)),
-        0.15,
-    )
+    centre = (rng.uniform(-0.2, 0.05), rng.uniform(-0.15, 0.15))
+    radii = (tall * rng.uniform(0.2, 0.45), wide * rng.uniform(0.15, 0.35))
+    heart = blob(rng, centre, radii, 0.15)
     lungs *= 1 - heart
     vessels = np.zeros_like(field)
     for side in (-1, 1):
@@ -188,11 +182,8 @@ def _belly(rng: np.random.Generator) -> Field:
         centre = (rng.uniform(-0.5, 0.4) * tall, rng.uniform(-0.6, 0.6) * wide)
         size = rng.uniform(0.05, 0.16)
         paint(field, blob(rng, centre, (size, size * 1.3), 0.2), MUSCLE)
-        paint(
-            field,
-            blob(rng, centre, (size * 0.7, size * 0.9), 0.2),
-            float(rng.choice([WATER, AIR, VESSEL, FAT])),
-        )
+        inside = blob(rng, centre, (size * 0.7, size * 0.9), 0.2)
+        paint(field, inside, float(rng.choice([WATER, AIR, VESSEL, FAT])))
     for side in (-1, 1):
         if rng.random() < 0.7:
             centre = (tall * 0.35, side * wide * 0.42)
