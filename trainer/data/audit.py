@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,20 +70,16 @@ def audit(splits: dict[str, Split], dropped: int, broken: list[Broken]) -> Audit
         dropped: Exact copies dropped beforehand.
         broken: Files that were skipped.
     """
-    names = list(splits)
     digests = {name: set(split.digests()) for name, split in splits.items()}
     numbers = {
         name: {p.split("/", 1)[-1] for p in split.patients}
         for name, split in splits.items()
         if name != "test"
     }
-    pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
     return Audit(
         splits={name: _facts(split) for name, split in splits.items()},
-        shared_copies={(a, b): len(digests[a] & digests[b]) for a, b in pairs},
-        shared_patients={
-            (a, b): len(numbers[a] & numbers[b]) for a, b in pairs if a in numbers and b in numbers
-        },
+        shared_copies={(a, b): len(digests[a] & digests[b]) for a, b in combinations(splits, 2)},
+        shared_patients={(a, b): len(numbers[a] & numbers[b]) for a, b in combinations(numbers, 2)},
         dropped=dropped,
         broken=broken,
     )

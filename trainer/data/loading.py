@@ -3,7 +3,7 @@
 import hashlib
 import os
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
@@ -17,6 +17,7 @@ from shared.imaging import decode
 from shared.imaging.refusal import ImageRefused
 from shared.labels import LABELS
 from shared.runtime.whole_file import replacing
+from trainer.console import bar
 from trainer.data.dataset import ZIP_DAMAGE, Broken, Dataset, Split, check_split
 from trainer.data.patients import UNKNOWN_CAUSE, cause_of, patient_of
 from trainer.errors import TrainerError
@@ -28,10 +29,9 @@ def load_split(
     dataset: Dataset,
     split: str,
     cache: Path | None = None,
-    progress: Callable[[int, int], None] | None = None,
-    limit: int | None = None,
+    limit: int = 0,
 ) -> tuple[Split, list[Broken]]:
-    """Decode one split, or read what an earlier call decoded.
+    """Decode one split, with a bar, or read what an earlier call decoded.
 
     The cache is keyed by the names, sizes and times of the files, by the source of all that decodes
     and prepares them, and by the version of Pillow: it never outlives a change of one.
@@ -40,8 +40,7 @@ def load_split(
         dataset: From `find_dataset`.
         split: "train", "val", "test", or "" where the classes lie at the top.
         cache: The folder of the cache, made if absent; None: no cache.
-        progress: Called with (images done, images in all), also at the end.
-        limit: Use at most so many images of each class, spread evenly (for a quick try).
+        limit: Use at most so many images of each class, spread evenly (for a quick try); 0: all.
 
     Returns:
         The split, and the files that were skipped because they are no readable image.
@@ -56,17 +55,15 @@ def load_split(
     if stored is not None and stored.is_file():
         found = _read_cache(stored)
         if found is not None:
-            if progress:
-                progress(len(names), len(names))
             return found
-    loaded = _decode(dataset, split, names, progress)
+    loaded = _decode(dataset, split, names)
     if stored is not None:
         _write_cache(stored, *loaded)
     return loaded
 
 
-def _limited(names: list[tuple[str, int]], limit: int | None) -> list[tuple[str, int]]:
-    if limit is None:
+def _limited(names: list[tuple[str, int]], limit: int) -> list[tuple[str, int]]:
+    if not limit:
         return names
     chosen: list[tuple[str, int]] = []
     for label in range(len(LABELS)):
@@ -102,10 +99,7 @@ def _key(dataset: Dataset, names: Sequence[tuple[str, int]]) -> str:
 
 
 def _decode(
-    dataset: Dataset,
-    split: str,
-    names: Sequence[tuple[str, int]],
-    progress: Callable[[int, int], None] | None,
+    dataset: Dataset, split: str, names: Sequence[tuple[str, int]]
 ) -> tuple[Split, list[Broken]]:
     images = np.empty((len(names), preprocessing.INPUT_SIZE, preprocessing.INPUT_SIZE), np.uint8)
     sizes = np.zeros((len(names), 2), np.int32)
@@ -124,14 +118,16 @@ def _decode(
     broken: dict[int, Broken] = {}
     kept: list[int] = []
     try:
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        with (
+            bar(f"Reading {split or dataset.path.name}") as progress,
+            ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool,
+        ):
             for index, reason in enumerate(pool.map(one, range(len(names)))):
                 if reason is None:
                     kept.append(index)
                 else:
                     broken[index] = Broken(names[index][0].removeprefix(dataset.root), reason)
-                if progress:
-                    progress(index + 1, len(names))
+                progress(index + 1, len(names))
     finally:
         if archive:
             archive.close()

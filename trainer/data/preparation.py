@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from shared.bundle.manifest import Data
 from shared.labels import LABELS
 from trainer.config.options import Machines, Options
-from trainer.console import bar, say
+from trainer.console import say
 from trainer.data.acquisition import Group, find_groups, of_machines
 from trainer.data.audit import Audit, audit, data_record, fingerprint
 from trainer.data.dataset import Split, check_split, find_dataset
@@ -65,10 +65,7 @@ def prepare(data: Path, work: Path, options: Options, test: bool) -> Prepared:
         if name == "val" and len(dataset.files[name]) < len(LABELS):
             say("  val", "has no images of one class and is left out: it is only reported")
             continue
-        with bar(f"Reading {name}") as progress:
-            loaded[name], skipped = load_split(
-                dataset, name, work / "cache", progress, options.limit or None
-            )
+        loaded[name], skipped = load_split(dataset, name, work / "cache", options.limit)
         broken += skipped
     digest = fingerprint(loaded["train"])
     whole, dropped = without_copies(loaded.pop("train"))

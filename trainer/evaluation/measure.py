@@ -83,8 +83,7 @@ def load_single(path: Path, split: str | None = None) -> tuple[str, Split]:
         TrainerError: Not found, or which is meant is not clear.
     """
     dataset, split = find_single(path, split)
-    with bar(f"Reading {split or path.name}") as progress:
-        images, broken = load_split(dataset, split, None, progress)
+    images, broken = load_split(dataset, split)
     for file in broken:
         say("  skipped", f"{file.path}: {file.reason}")
     return split or path.name, images

@@ -4,8 +4,10 @@ import shutil
 import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 from threading import Barrier
+from typing import IO
 
 import numpy as np
 import PIL
@@ -15,6 +17,7 @@ from PIL import Image
 from shared import imaging
 from shared.imaging.decode import decode
 from shared.preprocessing import resize
+from shared.runtime.whole_file import replacing
 from trainer.data import loading
 from trainer.data.dataset import find_dataset
 from trainer.data.loading import load_split
@@ -364,17 +367,20 @@ def test_damaged_cache_is_replaced(phantoms: Path, tmp_path: Path) -> None:
     assert stored.stat().st_size > 1000
 
 
-def test_processes_that_share_a_number_share_a_cache(phantoms: Path, tmp_path: Path) -> None:
+def test_processes_that_share_a_number_share_a_cache(
+    phantoms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As those of two containers may; threads of one process stand for them."""
     barrier = Barrier(8)
 
+    def all_decoded(stored: Path) -> AbstractContextManager[IO[bytes]]:
+        barrier.wait(60)
+        return replacing(stored)
+
     def load(_: int) -> int:
-        def all_decoded(done: int, total: int) -> None:
-            if done == total:
-                barrier.wait(60)
+        return len(load_split(find_dataset(phantoms), "train", tmp_path)[0])
 
-        return len(load_split(find_dataset(phantoms), "train", tmp_path, all_decoded)[0])
-
+    monkeypatch.setattr(loading, "replacing", all_decoded)
     with ThreadPoolExecutor(8) as pods:
         assert set(pods.map(load, range(8))) == {48}
     [stored] = tmp_path.iterdir()
