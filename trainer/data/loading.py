@@ -1,5 +1,6 @@
 """Images of a split as arrays: decoded once through `shared`, as the service will, then cached."""
 
+import contextlib
 import hashlib
 import os
 import zipfile
@@ -105,7 +106,8 @@ def _decode(
     sizes = np.zeros((len(names), 2), np.int32)
     archive = zipfile.ZipFile(dataset.path) if dataset.path.is_file() else None
 
-    def one(index: int) -> str | None:
+    def decode_one(index: int) -> str:
+        """Why it could not be decoded; empty where it was."""
         name = names[index][0]
         try:
             image = decode.open_image(_read(dataset, archive, name))
@@ -113,38 +115,34 @@ def _decode(
         except (ImageRefused, OSError) as error:
             return str(error) or type(error).__name__
         sizes[index] = image.height, image.width
-        return None
+        return ""
 
+    labels = np.array([label for _, label in names], np.int64)
+    paths = [name.removeprefix(dataset.root) for name, _ in names]
     broken: dict[int, Broken] = {}
-    kept: list[int] = []
-    try:
-        with (
-            bar(f"Reading {split or dataset.path.name}") as progress,
-            ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool,
-        ):
-            for index, reason in enumerate(pool.map(one, range(len(names)))):
-                if reason is None:
-                    kept.append(index)
-                else:
-                    broken[index] = Broken(names[index][0].removeprefix(dataset.root), reason)
-                progress(index + 1, len(names))
-    finally:
-        if archive:
-            archive.close()
-    labels = np.array([names[i][1] for i in kept], np.int64)
+    with (
+        archive or contextlib.nullcontext(),
+        bar(f"Reading {split or dataset.path.name}") as progress,
+        ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool,
+    ):
+        for index, reason in enumerate(pool.map(decode_one, range(len(names)))):
+            if reason:
+                broken[index] = Broken(paths[index], reason)
+            progress(index + 1, len(names))
     for index, label in enumerate(LABELS):
-        total = sum(1 for _, of in names if of == index)
-        lost = total - int((labels == index).sum())
-        if lost > _BROKEN_LIMIT * total:
-            first = next(b for i, b in broken.items() if names[i][1] == index)
+        total = int((labels == index).sum())
+        lost = [file for i, file in broken.items() if labels[i] == index]
+        if len(lost) > _BROKEN_LIMIT * total:
             raise TrainerError(
-                f"{dataset.path}/{dataset.root}{split}/{label}: {lost} of {total} files are not "
-                f"readable images, the first being {first.path} ({first.reason}). Get the data "
-                "again, or remove those files."
+                f"{dataset.path}/{dataset.root}{split}/{label}: {len(lost)} of {total} files are "
+                f"not readable images, the first being {lost[0].path} ({lost[0].reason}). Get the "
+                "data again, or remove those files."
             )
-    paths = [names[i][0].removeprefix(dataset.root) for i in kept]
-    whole = images if len(kept) == len(names) else images[kept]
-    return _split(whole, labels, paths, sizes[kept]), list(broken.values())
+    if not broken:
+        return _split(images, labels, paths, sizes), []
+    kept = [index for index in range(len(names)) if index not in broken]
+    read = _split(images[kept], labels[kept], [paths[i] for i in kept], sizes[kept])
+    return read, list(broken.values())
 
 
 def _read(dataset: Dataset, archive: zipfile.ZipFile | None, name: str) -> bytes:

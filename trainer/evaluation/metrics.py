@@ -127,7 +127,7 @@ def expected_calibration_error(
 
 
 def area_under_roc(
-    score: NDArray[np.float64], labels: NDArray[np.int64], weight: Weights | None = None
+    score: NDArray[np.floating], labels: NDArray[np.int64], weight: Weights | None = None
 ) -> float:
     """ROC AUC as the Mann-Whitney statistic, ties counted half; NaN if a class has no weight.
 

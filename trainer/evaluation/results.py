@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from shared.bundle.manifest import Calibration, Data, Draft
 from shared.interpretation import Answers, Interpretation
 from shared.network import Outputs
-from trainer.bootstrap import Interval, intervals, mean_interval
+from trainer.bootstrap import Interval, Weights, intervals, mean_interval
 from trainer.config.options import Options
 from trainer.data.audit import Audit
 from trainer.data.dataset import Split
@@ -286,17 +286,14 @@ def member_figures(
     """
     if len(member_logits) < 2:
         return []
-    rows = [(f"member {i + 1}", z) for i, z in enumerate(member_logits)]
-    rows.append(("ensemble", member_logits.mean(axis=0)))
-    labels, figures = train.labels, []
-    for name, z in rows:
-        right = (z >= 0) == (labels == 1)
-        found = intervals(
-            lambda w, z=z, right=right: {  # type: ignore[misc]
-                "roc_auc": area_under_roc(z, labels, w),
-                "accuracy": float(np.average(right, weights=w)),
-            },
-            *(train.patients, options.resamples, options.seed),
-        )
-        figures.append(MemberFigures(name, found["roc_auc"], found["accuracy"]))
-    return figures
+
+    def measured(name: str, z: NDArray[np.floating]) -> MemberFigures:
+        def both(weight: Weights) -> dict[str, float]:
+            accuracy = float(np.average((z >= 0) == (train.labels == 1), weights=weight))
+            return {"roc_auc": area_under_roc(z, train.labels, weight), "accuracy": accuracy}
+
+        found = intervals(both, train.patients, options.resamples, options.seed)
+        return MemberFigures(name, found["roc_auc"], found["accuracy"])
+
+    members = [measured(f"member {i + 1}", z) for i, z in enumerate(member_logits)]
+    return [*members, measured("ensemble", member_logits.mean(axis=0))]

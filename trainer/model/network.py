@@ -147,12 +147,8 @@ def combine(members: list[keras.Model]) -> keras.Model:
     activation_map = layers.Average(name="activation_map")(maps)
     # The logit of pneumonia is the mean of its map.
     pneumonia = layers.GlobalAveragePooling2D(name="pneumonia_logit")(activation_map)
-    viral = layers.Average(name="viral_logit")(
-        [
-            _pick(column, [1], f"viral_logit_of_{number}")
-            for number, column in enumerate(columns, start=1)
-        ]
-    )
+    virals = [_pick(each, [1], f"viral_logit_of_{n}") for n, each in enumerate(columns, start=1)]
+    viral = layers.Average(name="viral_logit")(virals)
     logits = [pneumonia, viral]
     outputs = [
         layers.Activation("sigmoid", name="pneumonia")(pneumonia),

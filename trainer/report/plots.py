@@ -57,16 +57,9 @@ def confusion(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> Markup:
     figure, (axis,) = _axes(1, width=4.2, height=3.6)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    for row in range(len(names)):
-        for column in range(len(names)):
-            axis.text(
-                column,
-                row,
-                f"{counts[row, column]}\n{share[row, column]:.1%}",
-                ha="center",
-                va="center",
-                color="white" if share[row, column] > 0.5 else "black",
-            )
+    for (row, column), part in np.ndenumerate(share):
+        text, colour = f"{counts[row, column]}\n{part:.1%}", "white" if part > 0.5 else "black"
+        axis.text(column, row, text, ha="center", va="center", color=colour)
     axis.set_xticks(range(len(names)), names)
     axis.set_yticks(range(len(names)), names, rotation=90, va="center")
     axis.set(xlabel="answer", ylabel="truth")
@@ -97,17 +90,15 @@ def reliability(sets: dict[str, Judged]) -> Markup:
 def threshold_sweep(judged: Judged) -> Markup:
     """Sensitivity, specificity and accuracy at every threshold; the uncertain band is shaded."""
     figure, (axis,) = _axes(1, width=7.6, height=3.6)
-    thresholds = np.linspace(0, 1, 401)
+    point, thresholds = judged.point, np.linspace(0, 1, 401)
     sensitivity, specificity, _ = _rates(judged, thresholds)
     prevalence = float(judged.labels.mean())
     accuracy = prevalence * sensitivity + (1 - prevalence) * specificity
     axis.plot(thresholds, sensitivity, color=RED, label="sensitivity")
     axis.plot(thresholds, specificity, color=BLUE, label="specificity")
     axis.plot(thresholds, accuracy, color=GREEN, label="accuracy")
-    axis.axvline(judged.point.threshold, color="black", linestyle="--", label="threshold")
-    axis.axvspan(
-        judged.point.low, judged.point.high, color=GREY, alpha=0.15, label="uncertain band"
-    )
+    axis.axvline(point.threshold, color="black", linestyle="--", label="threshold")
+    axis.axvspan(point.low, point.high, color=GREY, alpha=0.15, label="uncertain band")
     lowest = min(float(sensitivity[20:-20].min()), float(specificity[20:-20].min()))
     axis.set(xlabel="threshold", ylim=(max(0.0, lowest - 0.05), 1.01), xlim=(0, 1))
     figure.legend(loc="outside upper center", ncols=5, frameon=False)
@@ -127,13 +118,8 @@ def probabilities(judged: Judged) -> Markup:
     figure, (axis,) = _axes(1, width=7.6, height=2.8)
     edges = np.linspace(0, 1, 41)
     for index, (label, colour) in enumerate(zip(LABELS, (BLUE, RED), strict=True)):
-        axis.hist(
-            judged.probability[judged.labels == index],
-            edges.tolist(),
-            color=colour,
-            alpha=0.55,
-            label=label,
-        )
+        of_class = judged.probability[judged.labels == index]
+        axis.hist(of_class, edges.tolist(), color=colour, alpha=0.55, label=label)
     axis.axvline(judged.point.threshold, color="black", linestyle="--")
     axis.set(xlabel="probability of pneumonia", ylabel="images", yscale="log", xlim=(0, 1))
     axis.legend()

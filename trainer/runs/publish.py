@@ -52,16 +52,9 @@ def conclude(request: Request, prepared: "Prepared", fitted: Fitted, run: RunFol
         outputs = crossed if split is train else run_network(fitted.onnx, split, name)
         rule = plain if split is train else interpretation
         results.append(measure(name, split, outputs, rule, options))
+    others = request.external, request.not_chest
     findings = replace(
-        assess(
-            fitted.onnx,
-            interpretation,
-            results,
-            options,
-            request.external,
-            request.not_chest,
-            fitted.model,
-        ),
+        assess(fitted.onnx, interpretation, results, options, *others, fitted.model),
         training=training_record(request, prepared, record, run.state["revisions"]),
         cost={
             "parameters": record["parameters"],
