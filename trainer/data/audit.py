@@ -138,10 +138,7 @@ def _facts(split: Split) -> SplitAudit:
             if sized and of.any()
         },
         style={
-            label: {
-                name: float(value)
-                for name, value in zip(STATISTICS, np.median(style[of], axis=0), strict=True)
-            }
+            label: dict(zip(STATISTICS, np.median(style[of], axis=0).tolist(), strict=True))
             for label, of in ((label, measured.labels == i) for i, label in enumerate(LABELS))
             if of.any()
         },

@@ -84,10 +84,6 @@ class _Curve:
     sensitivity: NDArray[np.float64]
     specificity: NDArray[np.float64]
 
-    def middle(self, first: int, last: int) -> float:
-        """The threshold with the widest margin to both sides of these cuts."""
-        return float((self.edges[first] + self.edges[last + 1]) / 2)
-
 
 def _curve(p: NDArray[np.float64], y: Labels, weight: NDArray[np.float64]) -> _Curve:
     values, index = np.unique(p[weight > 0], return_inverse=True)
@@ -101,16 +97,15 @@ def _curve(p: NDArray[np.float64], y: Labels, weight: NDArray[np.float64]) -> _C
 
 
 def _pick(rule: str, value: float | None, curve: _Curve) -> float:
-    sensitivity, specificity = curve.sensitivity, curve.specificity
+    """The threshold with the widest margin to both sides of the cuts that the rule likes best."""
     if rule == "sensitivity":
-        cut = int(np.flatnonzero(sensitivity >= (value or 0) - 1e-9)[-1])
-        return curve.middle(cut, cut)
-    if rule == "specificity":
-        cut = int(np.flatnonzero(specificity >= (value or 0) - 1e-9)[0])
-        return curve.middle(cut, cut)
-    score = sensitivity + specificity
-    best = np.flatnonzero(score >= score.max() - 1e-12)
-    # Equally good cuts need not be neighbours: between them may lie the worst.
-    runs = np.split(best, np.flatnonzero(np.diff(best) > 1) + 1)
-    widest = max(runs, key=lambda run: curve.edges[run[-1] + 1] - curve.edges[run[0]])
-    return curve.middle(int(widest[0]), int(widest[-1]))
+        cuts = np.flatnonzero(curve.sensitivity >= (value or 0) - 1e-9)[-1:]
+    elif rule == "specificity":
+        cuts = np.flatnonzero(curve.specificity >= (value or 0) - 1e-9)[:1]
+    else:
+        score = curve.sensitivity + curve.specificity
+        best = np.flatnonzero(score >= score.max() - 1e-12)
+        # Equally good cuts need not be neighbours: between them may lie the worst.
+        runs = np.split(best, np.flatnonzero(np.diff(best) > 1) + 1)
+        cuts = max(runs, key=lambda run: curve.edges[run[-1] + 1] - curve.edges[run[0]])
+    return float((curve.edges[cuts[0]] + curve.edges[cuts[-1] + 1]) / 2)

@@ -165,11 +165,6 @@ class Findings:
                 found.setdefault(name, []).append(choice)
         return found
 
-    @property
-    def trained_here(self) -> bool:
-        """Whether this trainer made the network, from random weights, with a recipe."""
-        return "recipe" in self.training
-
 
 def measure(
     name: str,

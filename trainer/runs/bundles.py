@@ -13,9 +13,7 @@ def open_model(path: Path) -> Bundle:
         TrainerError: It is neither, or does not verify.
     """
     try:
-        if (path / MANIFEST_NAME).is_file():
-            return open_bundle(path)
-        found = current(path)
+        found = path if (path / MANIFEST_NAME).is_file() else current(path)
         if found is not None:
             return open_bundle(found)
     except BundleInvalid as error:

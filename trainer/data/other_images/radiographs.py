@@ -172,7 +172,7 @@ def _hand(rng: np.random.Generator) -> Field:
     return field
 
 
-def _vertebrae(rng: np.random.Generator, place: float, step: float, wide: float) -> Field:
+def _vertebrae(place: float, step: float, wide: float) -> Field:
     field = np.zeros_like(grid()[0])
     for y in np.arange(-1, 1.1, step):
         x = place + 0.1 * np.sin(2 * y)
@@ -187,7 +187,7 @@ def _spine(rng: np.random.Generator) -> Field:
     """Neck or loins, from the front or the side."""
     step = rng.uniform(0.2, 0.42)
     field = _flesh([(-1.2, 0), (1.2, 0)], rng.uniform(0.8, 1.8))
-    return field + _vertebrae(rng, rng.uniform(-0.3, 0.3), step, rng.uniform(0.13, 0.26))
+    return field + _vertebrae(rng.uniform(-0.3, 0.3), step, rng.uniform(0.13, 0.26))
 
 
 def _pelvis(rng: np.random.Generator) -> Field:
@@ -206,7 +206,7 @@ def _pelvis(rng: np.random.Generator) -> Field:
         field = field + 0.7 * _shaft(head, neck, 0.17 * size)
         field = field + 0.7 * _shaft(neck, (1.4, side * 0.75 * size), 0.19 * size)
     sacrum = ellipse((-0.2 * size, 0), (0.4 * size, 0.22 * size), 0.4)
-    spine = _vertebrae(rng, 0, 0.3 * size, 0.17 * size)
+    spine = _vertebrae(0, 0.3 * size, 0.17 * size)
     spine[int(SIDE * 0.35) :] = 0
     return field + 0.5 * sacrum + spine
 
@@ -225,7 +225,7 @@ def _skull(rng: np.random.Generator) -> Field:
     for place in np.linspace(-0.2, 0.2, 8):
         tooth = (jaw[0] - 0.05, jaw[1] + float(place))
         field = field + 0.3 * ellipse(tooth, (0.09, 0.025), 0.3)
-    neck = _vertebrae(rng, centre[1], 0.16, 0.12)
+    neck = _vertebrae(centre[1], 0.16, 0.12)
     neck[: int(SIDE * 0.7)] = 0
     return np.asarray(np.clip(field, 0, None) + neck, np.float32)
 
@@ -244,7 +244,7 @@ def _jaws(rng: np.random.Generator) -> Field:
 
 def _belly(rng: np.random.Generator) -> Field:
     """A plain film of the abdomen: spine, pelvis, gas."""
-    field = 0.5 * blob(rng, (0, 0), (1.4, 1.0), 0.05, 0.1) + _vertebrae(rng, 0, 0.26, 0.14)
+    field = 0.5 * blob(rng, (0, 0), (1.4, 1.0), 0.05, 0.1) + _vertebrae(0, 0.26, 0.14)
     for side in (-1, 1):
         field = field + 0.4 * ellipse((0.8, side * 0.5), (0.4, 0.35), 0.3)
     for _ in range(int(rng.integers(4, 20))):
