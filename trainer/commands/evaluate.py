@@ -78,9 +78,7 @@ def _as_json(findings: Findings, version: str) -> dict[str, object]:
                 "metrics": {name: asdict(m) for name, m in r.evaluation.metrics.items()},
                 "confusion_matrix": r.evaluation.confusion,
                 "confusion_matrix_three": r.evaluation.confusion_three,
-                "refused": asdict(r.refused) if r.refused else None,
-                "unfamiliar": asdict(r.unfamiliar) if r.unfamiliar else None,
-                "refused_or_unfamiliar": asdict(r.told) if r.told else None,
+                **{n.replace(" ", "_"): share and asdict(share) for n, share in r.shares.items()},
             }
             for r in findings.results
         },

@@ -202,11 +202,7 @@ def _describe(result: SetResult) -> None:
     for figure in _SHOWN:
         if figure in found.metrics:
             say("", f"{figure:<22}{found.metrics[figure]}")
-    for word, share in (
-        ("refused", result.refused),
-        ("unfamiliar", result.unfamiliar),
-        ("refused or unfamiliar", result.told),
-    ):
+    for word, share in result.shares.items():
         if share is not None:
             say("", f"{word:<22}{share}")
     (tn, fp), (fn, tp) = found.confusion

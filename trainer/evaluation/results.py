@@ -35,10 +35,9 @@ class SetResult:
         outputs: Logits, maps and features.
         judged: The answers beside the truth.
         evaluation: The figures.
-        refused: Share that is refused as no chest X-ray; None without that head.
-        unfamiliar: Share that is flagged as unfamiliar; None without that statistic.
-        told: Share that is either: whose reader is told not to rely on an answer; None without
-            either.
+        shares: Of the images that are "refused" as no chest X-rays, flagged as "unfamiliar", and
+            "refused or unfamiliar", whose reader is told not to rely on an answer; None where the
+            network does not say.
     """
 
     name: str
@@ -46,9 +45,12 @@ class SetResult:
     outputs: Outputs
     judged: Judged
     evaluation: Evaluation
-    refused: Interval | None = None
-    unfamiliar: Interval | None = None
-    told: Interval | None = None
+    shares: dict[str, Interval | None]
+
+    @property
+    def told(self) -> Interval | None:
+        """The last of the shares."""
+        return self.shares["refused or unfamiliar"]
 
 
 @dataclass(frozen=True)
@@ -187,26 +189,20 @@ def measure(
         answers: Those of several rules, where these were fitted out of fold; None: of the one.
     """
     answers = answers or interpretation.answer(outputs.logits, outputs.features)
-    judged = Judged(
-        answers, interpretation.operating_point, split.labels, split.patients, split.causes
-    )
-
-    def share(flags: NDArray[np.bool_] | None) -> Interval | None:
-        if flags is None:
-            return None
-        return mean_interval(flags, split.patients, options.resamples, options.seed)
-
+    point = interpretation.operating_point
+    judged = Judged(answers, point, split.labels, split.patients, split.causes)
     told = [flags for flags in (answers.refused, answers.unfamiliar) if flags is not None]
-    return SetResult(
-        name,
-        split,
-        outputs,
-        judged,
-        evaluate(judged, options),
-        share(answers.refused),
-        share(answers.unfamiliar),
-        share(np.logical_or.reduce(told) if told else None),
-    )
+    shares = {
+        name: None
+        if flags is None
+        else mean_interval(flags, split.patients, options.resamples, options.seed)
+        for name, flags in (
+            ("refused", answers.refused),
+            ("unfamiliar", answers.unfamiliar),
+            ("refused or unfamiliar", np.logical_or.reduce(told) if told else None),
+        )
+    }
+    return SetResult(name, split, outputs, judged, evaluate(judged, options), shares)
 
 
 def check_heatmaps(

@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from math import comb
 from statistics import mean, stdev
 
@@ -52,34 +53,22 @@ def tabulate(design: Design, figures: Mapping[Cell, Mapping[str, float]]) -> lis
     Returns:
         An entry for each fold and then for all, recipe and figure that has any value.
     """
-    folds = [*map(str, range(1, design.folds + 1)), ALL]
+    folds = range(1, design.folds + 1)
     found: list[Entry] = []
-    for fold in folds:
+    for fold, of in [*((str(number), [number]) for number in folds), (ALL, folds)]:
         for figure in FIGURES:
-            values = {name: _values(design, figures, name, fold, figure) for name in design.recipes}
+            values: dict[str, list[float]] = {recipe: [] for recipe in design.recipes}
+            for recipe, seed in product(design.recipes, design.seeds):
+                cells = [figures.get(Cell(recipe, each, seed), {}) for each in of]
+                if all(figure in cell for cell in cells):
+                    values[recipe].append(mean(cell[figure] for cell in cells))
             first = next(iter(values.values()))
             found += [
-                Entry(fold, name, figure, own, _differs(own, first))
+                Entry(fold, name, figure, tuple(own), _differs(own, first))
                 for name, own in values.items()
                 if own
             ]
     return found
-
-
-def _values(
-    design: Design,
-    figures: Mapping[Cell, Mapping[str, float]],
-    recipe: str,
-    fold: str,
-    figure: str,
-) -> tuple[float, ...]:
-    folds = range(1, design.folds + 1) if fold == ALL else [int(fold)]
-    by_seed = [
-        [figures.get(Cell(recipe, each, seed), {}).get(figure) for each in folds]
-        for seed in design.seeds
-    ]
-    whole = [[value for value in row if value is not None] for row in by_seed]
-    return tuple(mean(row) for row in whole if len(row) == len(folds))
 
 
 def _differs(own: Sequence[float], first: Sequence[float]) -> str:
