@@ -53,10 +53,8 @@ def load_split(
     check_split(dataset, split)
     names = _limited(dataset.names(split), limit)
     stored = cache / f"{split or 'images'}-{_key(dataset, names)}.npz" if cache else None
-    if stored is not None and stored.is_file():
-        found = _read_cache(stored)
-        if found is not None:
-            return found
+    if stored is not None and (kept := _read_cache(stored)) is not None:
+        return kept
     loaded = _decode(dataset, split, names)
     if stored is not None:
         _write_cache(stored, *loaded)
@@ -196,4 +194,4 @@ def _read_cache(stored: Path) -> tuple[Split, list[Broken]] | None:
             split = _split(kept["images"], kept["labels"], kept["paths"].tolist(), kept["sizes"])
             return split, [Broken(path, reason) for path, reason in kept["broken"].tolist()]
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-        return None  # damaged: decode again and replace it
+        return None  # not there, or damaged: decode again and replace it

@@ -3,8 +3,7 @@
 import re
 from pathlib import PurePosixPath
 
-BACTERIAL_INDEX = 0
-VIRAL_INDEX = 1
+_CAUSES = {"bacteria": 0, "virus": 1}
 UNKNOWN_CAUSE = -1
 
 _KAGGLE = re.compile(r"^(person|NORMAL2-IM-|IM-)(\d+)(?=[-_.])", re.IGNORECASE)
@@ -42,9 +41,7 @@ def cause_of(path: str) -> int:
         0 bacterial, 1 viral, -1 where the name doesn't say (or the image is normal).
     """
     match = _CAUSE_IN_NAME.search(PurePosixPath(path).name)
-    if match is None:
-        return UNKNOWN_CAUSE
-    return BACTERIAL_INDEX if match[1].lower() == "bacteria" else VIRAL_INDEX
+    return _CAUSES[match[1].lower()] if match else UNKNOWN_CAUSE
 
 
 def series_of(path: str) -> str | None:

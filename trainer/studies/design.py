@@ -110,7 +110,7 @@ def read_design(path: Path) -> Design:
             key, what was received and what is accepted.
     """
     try:
-        said = tomllib.loads(path.read_text(encoding="utf-8"))
+        return parse_design(tomllib.loads(path.read_text(encoding="utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise TrainerError(f"{path} is not TOML: {error}.") from error
     except OSError as error:
@@ -118,8 +118,6 @@ def read_design(path: Path) -> Design:
             f"{path} cannot be read: {error.strerror or error}. Give a file that says what to "
             "compare, such as that in docs/scaling.md."
         ) from error
-    try:
-        return parse_design(said)
     except TrainerError as error:
         raise TrainerError(f"{path}: {error}") from error
 
@@ -131,9 +129,8 @@ def parse_design(said: dict[str, Any]) -> Design:
         TrainerError: As `read_design` does, without the path.
     """
     _refuse_unknown(said, _TOP)
-    defaults = Options()
     options = _checked(Options, "", {key: said[key] for key in ("folds", "limit") if key in said})
-    seeds = said.get("seeds", [defaults.seed])
+    seeds = said.get("seeds", [options.seed])
     if not (
         isinstance(seeds, list)
         and seeds
