@@ -32,65 +32,61 @@ Picture = dict[str, Any]
 def render_report(findings: Findings) -> str:
     """The report as one HTML text without links to anything outside it."""
     shown, published = findings.results[0], findings.published
-    return (
-        environment()
-        .get_template("report.html.j2")
-        .render(
-            created=datetime.now(UTC),
-            f=findings,
-            shown=shown,
-            published=published,
-            comparisons=compare(shown, published) if published else {},
-            minimum=MINIMUM,
-            many=MANY,
-            hospital=HOSPITAL,
-            conclusion=conclusion(findings.changes),
-            labels=LABELS,
-            figure_names=FIGURES,
-            style_names=STATISTICS,
-            bins=ECE_BINS,
-            plots=plots,
-            drawn={result.name: result.judged for result in findings.results},
-            three=THREE,
-            samples=_samples(shown, findings.samples) if findings.images else [],
-            mistakes=_mistakes(shown, findings.samples) if findings.images else [],
-            sanity=_sanity(shown, findings) if findings.images else [],
-        )
+    return fill(
+        "report.html.j2",
+        created=datetime.now(UTC),
+        f=findings,
+        shown=shown,
+        published=published,
+        comparisons=compare(shown, published) if published else {},
+        minimum=MINIMUM,
+        many=MANY,
+        hospital=HOSPITAL,
+        conclusion=conclusion(findings.changes),
+        labels=LABELS,
+        figure_names=FIGURES,
+        style_names=STATISTICS,
+        bins=ECE_BINS,
+        plots=plots,
+        drawn={result.name: result.judged for result in findings.results},
+        three=THREE,
+        samples=_samples(shown, findings.samples) if findings.images else [],
+        mistakes=_mistakes(shown, findings.samples) if findings.images else [],
+        sanity=_sanity(shown, findings) if findings.images else [],
     )
 
 
 def render_model_card(findings: Findings) -> str:
     """The card as Markdown with a YAML header; shows no image and names no file."""
-    text = (
-        environment()
-        .get_template("MODEL_CARD.md.j2")
-        .render(
-            f=findings,
-            first=findings.results[0],
-            conclusion=conclusion(findings.changes),
-            kaggle=findings.data.kaggle,
-            today=datetime.now(UTC),
-            figure_names=FIGURES,
-        )
+    text = fill(
+        "MODEL_CARD.md.j2",
+        f=findings,
+        first=findings.results[0],
+        conclusion=conclusion(findings.changes),
+        kaggle=findings.data.kaggle,
+        today=datetime.now(UTC),
+        figure_names=FIGURES,
     )
     return f"{text.strip()}\n"
 
 
-def environment() -> Environment:
-    """The templates, and how they write figures."""
-    found = Environment(
+def fill(template: str, **values: Any) -> str:
+    """Put values into one of the templates."""
+    templates = Environment(
         loader=PackageLoader("trainer", "templates"),
         autoescape=select_autoescape(("html.j2",), default_for_string=False),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters["interval"] = _interval
-    found.filters["of_100"] = _of_100
-    found.filters["percent"] = lambda value: f"{100 * value:.1f} %"
-    found.filters["thousands"] = lambda value: f"{value:,}"
-    found.filters["yaml"] = json.dumps  # JSON's strings and numbers are YAML's too
-    return found
+    templates.filters |= {
+        "interval": _interval,
+        "of_100": _of_100,
+        "percent": lambda value: f"{100 * value:.1f} %",
+        "thousands": lambda value: f"{value:,}",
+        "yaml": json.dumps,  # JSON's strings and numbers are YAML's too
+    }
+    return templates.get_template(template).render(values)
 
 
 def _interval(value: Interval | None) -> str:

@@ -12,7 +12,7 @@ from trainer.config.options import Options
 from trainer.data.dataset import Split
 from trainer.decision.recalibration import MINIMUM
 from trainer.evaluation.results import Findings, SetResult, measure
-from trainer.report.rendering import environment, render_report
+from trainer.report.rendering import fill, render_report
 from trainer.report.summary import MANY, Comparison, compare
 
 POINT = OperatingPoint(threshold=0.5, rule="fixed=0.5", low=0.5, high=0.5)
@@ -65,16 +65,13 @@ def verdicts(comparisons: dict[str, Comparison]) -> list[str]:
 
 def said(result: SetResult, published: Draft = GOOD) -> str:
     """The top of the report alone."""
-    return (
-        environment()
-        .get_template("summary.html.j2")
-        .render(
-            shown=result,
-            published=published,
-            comparisons=compare(result, published),
-            minimum=MINIMUM,
-            many=MANY,
-        )
+    return fill(
+        "summary.html.j2",
+        shown=result,
+        published=published,
+        comparisons=compare(result, published),
+        minimum=MINIMUM,
+        many=MANY,
     )
 
 
