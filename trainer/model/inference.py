@@ -1,9 +1,9 @@
 """Run a network over many images: exported, as the service runs it over one, or still in Keras."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,15 +42,11 @@ def predict(
         if progress:
             progress(min(start + BATCH, len(images)), len(images))
 
-    def joined(values: Sequence[Floats | None]) -> Floats | None:
-        there = [value for value in values if value is not None]
-        return np.concatenate(there) if there else None
-
-    return Outputs(
-        np.concatenate([part.logits for part in parts]),
-        joined([part.activation_map for part in parts]),
-        joined([part.features for part in parts]),
-    )
+    joined: dict[str, Any] = {}
+    for item in fields(Outputs):
+        values = [getattr(part, item.name) for part in parts]
+        joined[item.name] = None if values[0] is None else np.concatenate(values)
+    return Outputs(**joined)
 
 
 def run_keras(model: "keras.Model", images: NDArray[np.uint8]) -> list[Floats]:
