@@ -39,9 +39,7 @@ def going_on_by(how: str) -> Iterator[None]:
     says itself what to do first."""
     try:
         yield
-    except Exception:
-        raise
-    except BaseException as stop:
+    except (KeyboardInterrupt, SystemExit) as stop:
         stop.add_note(how)
         raise
 

@@ -36,8 +36,7 @@ class SetResult:
         judged: The answers beside the truth.
         evaluation: The figures.
         shares: Of the images that are "refused" as no chest X-rays, flagged as "unfamiliar", and
-            "refused or unfamiliar", whose reader is told not to rely on an answer; None where the
-            network does not say.
+            "refused or unfamiliar"; None where the network does not say.
     """
 
     name: str
@@ -49,7 +48,7 @@ class SetResult:
 
     @property
     def told(self) -> Interval | None:
-        """The last of the shares."""
+        """Share of the images whose reader is told not to rely on an answer."""
         return self.shares["refused or unfamiliar"]
 
 

@@ -221,18 +221,15 @@ def _limits(model: keras.Model, images: Grey) -> tuple[dict[str, Any], dict[str,
         "rule": f"refuses {REFUSED_SHARE:.2%} of held-out chest X-rays",
     }
     distance = np.sqrt(np.mean(np.square(features), axis=1))
+    strangeness, weight = distance, 0.0
     rule = f"flags {UNFAMILIAR_SHARE:.2%} of held-out chest X-rays; Mahalanobis distance"
-    if logits.shape[1] == 3:
-        limit = float(np.quantile(distance, 1 - UNFAMILIAR_SHARE))
-        return refusal, {"maximum": limit, "rule": rule}
-    # Both in units of their own spread among the known.
-    weight = LEARNED * _spread(distance) / _spread(-logits[:, 3])
-    strangeness = distance - weight * logits[:, 3]
-    return refusal, {
-        "maximum": float(np.quantile(strangeness, 1 - UNFAMILIAR_SHARE)),
-        "weight": weight,
-        "rule": f"{rule} less weighted logit of the head that learned from others' X-rays",
-    }
+    if logits.shape[1] > 3:
+        # Both in units of their own spread among the known.
+        weight = LEARNED * _spread(distance) / _spread(-logits[:, 3])
+        strangeness = distance - weight * logits[:, 3]
+        rule += " less weighted logit of the head that learned from others' X-rays"
+    limit = float(np.quantile(strangeness, 1 - UNFAMILIAR_SHARE))
+    return refusal, {"maximum": limit, "weight": weight, "rule": rule}
 
 
 def _spread(scores: Floats) -> float:
