@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 QUICK_TRAINING = [
     *("--epochs=1", "--no-test", "--limit=24", "--folds=2"),
-    *("--sizes=64", "--fold-sizes=64", "--stem=8", "--widths=8-8-8-8", "--depth=1"),
+    *("--sizes=64", "--stem=8", "--widths=8-8-8-8", "--depth=1"),
     *("--refusal-images=0", "--resamples=20", "--samples=1"),
 ]
 """Options of `python -m trainer fit` for phantoms: what is published refuses no image."""

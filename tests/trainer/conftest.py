@@ -33,7 +33,7 @@ TINY = (
         "--batch-size",
         "8",
     ),
-    *("--sizes", "64", "--folds", "2", "--fold-sizes", "64"),
+    *("--sizes", "64", "--folds", "2"),
     *("--refusal-images", "48", "--resamples", "50", "--samples", "2", "--no-mixed-precision"),
 )
 # Knobs of a recipe with which images come as they are: too few steps learn little from other views.

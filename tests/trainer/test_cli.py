@@ -228,7 +228,7 @@ def test_full_disk_while_decoding(phantoms: Path, tmp_path: Path) -> None:
         (("--machines", "drop"), ("machines: received 'drop'", "leave-out")),
         (("--folds", "1"), ("folds: received 1", "2 or more")),
         (("--sizes", "100"), ("sizes: received '100'", "160-96")),
-        (("--fold-sizes", "big"), ("fold_sizes: received 'big'", "160-96")),
+        (("--sizes", "big"), ("sizes: received 'big'", "160-96")),
         (("--epochs", "0"), ("epochs: received 0", "1 or more")),
         (("--widths", "8-8"), ("widths: received '8-8'",)),
         (("--refusal-images", "1"), ("refusal_images: received 1", "2 or more")),

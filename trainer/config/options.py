@@ -7,7 +7,6 @@ from pydantic import Field, field_validator
 from pydantic.dataclasses import dataclass
 
 from trainer.config.knobs import FINITE, CountOrNone, OpenShare, Share, knob
-from trainer.config.recipe import are_sizes
 from trainer.config.threshold_rules import RULES_HELP, parse_rule
 
 # What a command reads which trains nothing.
@@ -43,11 +42,6 @@ class Options:
         "parts of the training folder, by patient",
         "each is answered by networks that learned from the others; calibration and threshold come "
         "from these answers, and what is published learns from all",
-    )
-    fold_sizes: str = knob(
-        "",
-        "as --sizes; empty: the same",
-        "of the networks that learn from parts; 96 alone takes a third of the time",
     )
     machines: Machines = knob(
         "leave-out",
@@ -98,11 +92,6 @@ class Options:
         "what readers of the figures must know, such as how often the test images were looked at; "
         "stands beside them in the report and in the model card",
     )
-
-    @field_validator("fold_sizes")
-    @classmethod
-    def _sizes_if_any(cls, text: str) -> str:
-        return are_sizes(text) if text else text
 
     @field_validator("rule")
     @classmethod

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import keras
 
 # Kept in full, so that a run can be gone on with from elsewhere.
-Place = Annotated[Path, PlainSerializer(lambda path: str(path.resolve()))]
+FullPath = Annotated[Path, PlainSerializer(lambda path: str(path.resolve()))]
 
 
 class Request(BaseModel):
@@ -35,11 +35,11 @@ class Request(BaseModel):
 
     models: Path = Field(exclude=True)
     work: Path = Field(exclude=True)
-    data: Place
+    data: FullPath
     test: bool = True
-    external: dict[str, Place] = {}
-    not_chest: dict[str, Place] = {}
-    unlike: Place | None = None
+    external: dict[str, FullPath] = {}
+    not_chest: dict[str, FullPath] = {}
+    unlike: FullPath | None = None
     recipe: Recipe
     options: Options
 

@@ -8,7 +8,6 @@ that stands for a class are answered by networks that saw none of that machine, 
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +45,7 @@ def cross_validate(
 
     Args:
         prepared: The data.
-        recipe: The knobs; the sizes are the option `fold_sizes`, where that is given.
+        recipe: The knobs.
         options: How many parts, and what becomes of machines that stand for a class.
         folder: Of the run; each part has its folder in it.
 
@@ -55,7 +54,6 @@ def cross_validate(
         TrainerError: A training diverged.
     """
     whole, rare = prepared.splits["train"], prepared.machines
-    recipe = dataclasses.replace(recipe, sizes=options.fold_sizes or recipe.sizes)
     logits = np.zeros((len(recipe.input_sizes), len(whole), 2), np.float32)
 
     def answered(train: Positions, held: Positions, label: str) -> Floats:

@@ -24,7 +24,7 @@ from trainer.training.cross_validation import cross_validate  # noqa: E402
 from trainer.training.loop import FittedMember  # noqa: E402
 
 RECIPE = Recipe(
-    sizes="224",
+    sizes="64",
     stem=4,
     widths="4-4-4-4",
     depth=1,
@@ -33,7 +33,7 @@ RECIPE = Recipe(
     mixed_precision=False,
     **PLAIN_VIEWS,
 )
-OPTIONS = Options(folds=2, fold_sizes="64")
+OPTIONS = Options(folds=2)
 
 
 @pytest.fixture
@@ -81,8 +81,8 @@ def test_a_machine_that_is_learned_from_is_held_out_whole_once_more(
 
     monkeypatch.setattr(fold, "fit_member", note)
     kept = replace(prepared, learned=np.ones(16, bool))
-    options = replace(OPTIONS, machines="weigh", fold_sizes="64-96")
-    found = cross_validate(kept, RECIPE, options, tmp_path)
+    recipe, options = replace(RECIPE, sizes="64-96"), replace(OPTIONS, machines="weigh")
+    found = cross_validate(kept, recipe, options, tmp_path)
     assert found.logits.shape == (2, 16, 2)
     assert found.machines.shape == (2, 4, 2)
     assert {path.name for path in tmp_path.iterdir()} == {"fold-1", "fold-2", "machines"}
