@@ -84,6 +84,15 @@ def test_each_knob_alone_changes_images(images: NDArray[np.uint8], knob: str, va
     assert changed.max() > 0.5
 
 
+def test_frames_lie_all_around_more_often_than_four_margins_would_by_chance() -> None:
+    grey = np.full((200, 224, 224), 128, np.uint8)
+    views = augment(grey, np.random.default_rng(0), dataclasses.replace(STILL, frame=1.0))
+    edges = np.stack([views[:, 0], views[:, -1], views[:, :, 0], views[:, :, -1]])
+    framed = (np.abs(edges.astype(int) - 128) > 50).mean(axis=2) > 0.9
+    share = framed.all(axis=0).mean()
+    assert 0.3 < share < 0.55  # by chance, 0.03
+
+
 def test_flip_mirrors(images: NDArray[np.uint8]) -> None:
     views = augment(images, np.random.default_rng(0), dataclasses.replace(STILL, flip=1.0))
     assert np.abs(views.astype(int) - images[:, :, ::-1]).max() <= 1
