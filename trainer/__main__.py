@@ -18,7 +18,7 @@ from collections.abc import Set
 from contextlib import closing, suppress
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from pydantic import ValidationError
 
@@ -46,6 +46,10 @@ class _WrongValue(Exception):
     """An option has a value out of its range; the message names it and says what is accepted."""
 
 
+class _Stopped(SystemExit):
+    """The process was asked to end (SIGTERM, as by `docker stop`)."""
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command.
 
@@ -54,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
         its range, 130 or 143 when stopped by Ctrl-C or SIGTERM.
     """
     asked = build_parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as `docker stop` asks for
+    signal.signal(signal.SIGTERM, _stop)
     harden()
     try:
         commands = {
@@ -66,7 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
             "download": _download,
         }
         commands[asked.command](asked)
-    except (KeyboardInterrupt, SystemExit) as stop:
+    except (KeyboardInterrupt, _Stopped) as stop:
         _print_error(" ".join(["Stopped.", *getattr(stop, "__notes__", [])]), "")
         return 130 if isinstance(stop, KeyboardInterrupt) else 143
     except _WrongValue as error:
@@ -270,6 +274,10 @@ def _explain(error: Exception, asked: argparse.Namespace) -> str:
 def _print_error(text: str, prefix: str = "error: ") -> int:
     print(f"\n{prefix}{text}", file=sys.stderr)
     return 1
+
+
+def _stop(*_: object) -> NoReturn:
+    raise _Stopped
 
 
 if __name__ == "__main__":
