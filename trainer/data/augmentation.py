@@ -177,11 +177,10 @@ def _frame(view: GREY, rng: np.random.Generator) -> None:
     level = int(rng.choice([0, 0, 0, 20, 255]))
     # All around, as a frame is, or each side by itself.
     around = rng.random() < 0.4
-    for side in range(4):
-        if around or rng.random() < 0.4:
-            depth = int(rng.uniform(0.01, 0.08) * height)
-            edge = np.rot90(view, side)
-            edge[:depth] = level
+    for side in [side for side in range(4) if around or rng.random() < 0.4]:
+        depth = int(rng.uniform(0.01, 0.08) * height)
+        edge = np.rot90(view, side)
+        edge[:depth] = level
     if rng.random() < 0.6:
         corner = (int(rng.uniform(0.02, 0.85) * width), int(rng.uniform(0.08, 0.95) * height))
         letter = str(rng.choice(["L", "R", "AP", "P", "SUP"]))
