@@ -109,7 +109,7 @@ def _request(asked: argparse.Namespace, work: Path, began: dict[str, Any]) -> "R
     from trainer.runs.request import Request
 
     now: dict[str, Any] = {"models": asked.models, "work": work}
-    for name in ("data", "test", "unlike"):
+    for name in ("data", "test", "unlike", "beside"):
         if (value := getattr(asked, name)) is not None:
             now[name] = value
     for name in ("external", "not_chest"):
@@ -130,11 +130,12 @@ def _refuse_changes(asked: argparse.Namespace, run: "RunFolder") -> None:
             f"Another version of this program, with other options, began the run {run.path}. "
             "Finish it with that version, or start a new run without --resume."
         )
-    if asked.unlike is not None and run.state.get("unlike") is None:
-        raise TrainerError(
-            f"The run {run.path} began without --unlike. Leave it out to go on, or start a new run "
-            "without --resume."
-        )
+    for name in ("unlike", "beside"):
+        if getattr(asked, name) is not None and run.state.get(name) is None:
+            raise TrainerError(
+                f"The run {run.path} began without --{name}. Leave it out to go on, or start a new "
+                "run without --resume."
+            )
     for part, of in known.items():
         for name, value in given(asked, of).items():
             kept = run.state[part][name]

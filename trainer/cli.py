@@ -51,6 +51,13 @@ def build_parser() -> argparse.ArgumentParser:
         "itself does not",
     )
     fit.add_argument(
+        "--beside",
+        type=Path,
+        metavar="BUNDLE",
+        help="a bundle, such as the one that is served, whose network answers beside the new ones "
+        "and goes on saying whom it knows: an update that moves fewer answers",
+    )
+    fit.add_argument(
         "--resume",
         nargs="?",
         const="",

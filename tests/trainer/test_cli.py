@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from shared.bundle.store import Bundle, current, open_bundle
+from tests.service.tiny_bundle import publish_tiny
 from tests.trainer.conftest import ROOT, TINY, TinyRun, trainer
 from trainer.cli import build_parser
 from trainer.config.options import Options
@@ -165,6 +166,21 @@ def test_whom_the_network_must_not_judge_needs_the_head_that_learns_it(
 ) -> None:
     options = ("--data", phantoms, "--models", tmp_path, "--unlike", phantoms)
     refused(trainer("fit", *options, "--refusal-images", "0"), "--refusal-images 0", "drop one")
+
+
+def test_bundle_to_answer_beside_is_opened_before_anything_is_trained(
+    tiny_run: TinyRun, phantoms: Path, tmp_path: Path
+) -> None:
+    models = tmp_path / "models"
+    options = ("fit", "--data", phantoms, "--models", models, "--beside")
+    refused(trainer(*options, tmp_path), tmp_path, "neither a bundle", "`fit`")
+    refused(
+        trainer(*options, tiny_run.bundle.path, "--unlike", phantoms / "train" / "PNEUMONIA"),
+        *("--unlike", "--beside", "drop one"),
+    )
+    elsewhere = publish_tiny(tmp_path / "elsewhere")
+    refused(trainer(*options, elsewhere), elsewhere, "no model.h5", "`fit`")
+    assert not (models / ".trainer" / "runs").exists()
 
 
 @pytest.mark.parametrize("option", ["--models", "--work"])

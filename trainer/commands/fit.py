@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shared.bundle.manifest import VIRAL_HEAD
+from shared.bundle.store import Bundle
 from trainer.console import duration, going_on_by, say
 from trainer.data.audit import fingerprint
 from trainer.data.image_folder import load_unlike
@@ -22,6 +24,7 @@ from trainer.data.splits import folds
 from trainer.errors import TrainerError
 from trainer.evaluation.measure import check_others
 from trainer.model.backend import load_keras, missing_packages
+from trainer.runs.bundles import open_model
 from trainer.runs.provenance import revision
 from trainer.runs.request import Fitted, Request
 from trainer.runs.run_folder import RunFolder, check_writable, write_atomically
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
 
-_NETWORK = "network.json"
+_NETWORK, _H5 = "network.json", "model.h5"
 _COMPARED = 500  # images, at most, on which .h5 and .onnx must answer alike
 # By patient; one of them sets the limits. Which one moves that of the logit `chest_xray` from 2.3
 # to 3.5; one of ten, in which a few odd images weigh more, from -0.1 to 3.5.
@@ -57,6 +60,7 @@ def fit(request: Request, run: RunFolder | None = None) -> Path:
     if request.unlike is not None and not request.options.refusal_images:
         raise TrainerError("--unlike teaches the head that --refusal-images 0 leaves out: drop one")
     trained = run is not None and (run.path / _NETWORK).is_file()
+    beside = _open_beside(request.beside, request) if request.beside and not trained else None
     unlike = load_unlike(request.unlike) if request.unlike and not trained else None
     if missing := missing_packages():
         say(
@@ -73,7 +77,7 @@ def fit(request: Request, run: RunFolder | None = None) -> Path:
     run.save(**request.state(), revisions=list(dict.fromkeys([*worked_on_it, revision()])))
     say("Run", f"{run.path}{' (resumed)' if resumed else ''}")
     with closing(run), going_on_by(_how_to_go_on(request, run)):
-        fitted = _network(request, prepared, unlike, run)
+        fitted = _network(request, prepared, unlike, beside, run)
 
         from trainer.runs.publish import conclude
 
@@ -81,6 +85,22 @@ def fit(request: Request, run: RunFolder | None = None) -> Path:
         run.save(published=path.name)
     say("Done", f"in {duration(time.monotonic() - started)}: {path}")
     return path
+
+
+def _open_beside(path: Path, request: Request) -> Bundle:
+    """The bundle whose network is to answer beside the new ones."""
+    bundle = open_model(path)
+    has = bundle.manifest
+    if VIRAL_HEAD not in has.heads or has.refusal is None or _H5 not in has.files:
+        raise TrainerError(
+            f"--beside {path}: it has no {_H5} that tells bacterial from viral pneumonia, as the "
+            "new networks do, and whom to judge. Give a bundle that `fit` published."
+        )
+    if request.unlike is not None:
+        raise TrainerError(
+            "--unlike teaches a head that the network of --beside has, and keeps: drop one"
+        )
+    return bundle
 
 
 def _check_same_images(request: Request, prepared: Prepared, run: RunFolder) -> None:
@@ -113,19 +133,23 @@ def _how_to_go_on(request: Request, run: RunFolder) -> str:
 
 
 def _network(
-    request: Request, prepared: Prepared, unlike: "NDArray[np.uint8] | None", run: RunFolder
+    request: Request,
+    prepared: Prepared,
+    unlike: "NDArray[np.uint8] | None",
+    beside: Bundle | None,
+    run: RunFolder,
 ) -> Fitted:
     """Train the members and put them together; or load what an earlier process finished."""
     load_keras()
     from trainer.model.keras_file import load_network, save_h5
     from trainer.model.onnx_export import check_equal, export_onnx
 
-    h5, onnx, record_file = (run.path / n for n in ("model.h5", "model.onnx", _NETWORK))
+    h5, onnx, record_file = (run.path / n for n in (_H5, "model.onnx", _NETWORK))
     if record_file.is_file():
         record = json.loads(record_file.read_text(encoding="utf-8"))
         say("Network", "trained already")
         return Fitted(load_network(h5), h5, onnx, record)
-    model, record = _train(request, prepared, unlike, run.path)
+    model, record = _train(request, prepared, unlike, beside, run.path)
     try:
         save_h5(model, h5)
     except OSError as error:
@@ -142,15 +166,20 @@ def _network(
 
 
 def _train(
-    request: Request, prepared: Prepared, unlike: "NDArray[np.uint8] | None", folder: Path
+    request: Request,
+    prepared: Prepared,
+    unlike: "NDArray[np.uint8] | None",
+    beside: Bundle | None,
+    folder: Path,
 ) -> tuple["keras.Model", dict[str, Any]]:
     import keras
 
-    from trainer.model.network import combine, multiply_adds
+    from trainer.model.keras_file import load_network
+    from trainer.model.network import combine, members_of, multiply_adds
     from trainer.model.ood import fit_refusal
     from trainer.training.checkpoint import ResumeMismatch
     from trainer.training.cross_validation import cross_validate
-    from trainer.training.loop import fit_member
+    from trainer.training.loop import fit_member, predict_logits
 
     recipe, options = request.recipe, request.options
     learned = np.flatnonzero(prepared.learned)
@@ -173,10 +202,22 @@ def _train(
             )
     except ResumeMismatch as error:
         raise TrainerError(str(error)) from error
-    model = members[0].model if len(members) == 1 else combine([m.model for m in members])
+    networks, answers, machines = [m.model for m in members], found.logits, found.machines
     refusal = unfamiliar = None
+    if beside is not None:
+        earlier = members_of(load_network(beside.file(_H5)))
+        # It may have learned from these images: what the new ones say of them is out of fold.
+        images = prepared.splits["train"].images
+        known = np.stack([predict_logits(network, images)[:, :2] for network in earlier])
+        networks, answers = [*earlier, *networks], np.concatenate([known, answers])
+        machines = np.concatenate([known[:, prepared.machines], machines])
+        refusal, unfamiliar = (
+            part and part.model_dump()
+            for part in (beside.manifest.refusal, beside.manifest.unfamiliar)
+        )
+    model = networks[0] if len(networks) == 1 else combine(networks)
     started = time.monotonic()
-    if options.refusal_images:
+    if options.refusal_images and refusal is None:
         more = f", and whom it does not know from {len(unlike)}" if unlike is not None else ""
         say("Refusal", f"learning what is no chest X-ray{more}")
         # Also patients of machines that the network did not learn from: it may judge them.
@@ -194,9 +235,10 @@ def _train(
     refusal_seconds = time.monotonic() - started
     record = {
         "histories": [m.history for m in members],
-        "out_of_fold": found.logits.tolist(),
-        "machines": found.machines.tolist(),
-        "unlike": _described(unlike),
+        "out_of_fold": answers.tolist(),
+        "machines": machines.tolist(),
+        "unlike": beside.manifest.training.get("unlike") if beside else _described(unlike),
+        "beside": beside and {"version": beside.manifest.version, "networks": len(earlier)},
         "refusal": refusal,
         "unfamiliar": unfamiliar,
         "parameters": model.count_params(),

@@ -130,7 +130,8 @@ def combine(members: list[keras.Model]) -> keras.Model:
     """An ensemble as one graph: logits and activation maps averaged over the members.
 
     Args:
-        members: Two or more networks of `build_network`. Where the first has the outputs of
+        members: Two or more networks of `build_network`, or of an earlier version of it, whose map
+            has the cells of its own size. Where the first has the outputs of
             `trainer.model.ood.attach` too, the ensemble takes what those add.
 
     Returns:
@@ -143,6 +144,8 @@ def combine(members: list[keras.Model]) -> keras.Model:
     # The first may have further heads, and `features` after its map: see trainer.model.ood.attach.
     extended = len(answers[0]) == 6
     maps = [answers[0][-2 if extended else -1], *(answer[-1] for answer in answers[1:])]
+    side = INPUT_SIZE // CELL
+    maps = [_by_area(each, each.shape[1], side, f"map_{n}") for n, each in enumerate(maps, start=1)]
     columns = [answers[0][3 if extended else 2], *(answer[2] for answer in answers[1:])]
     activation_map = layers.Average(name="activation_map")(maps)
     # The logit of pneumonia is the mean of its map.

@@ -141,6 +141,7 @@ def training_record(
         "recipe": request.recipe.to_json(),
         "options": request.options.to_json(),
         "unlike": record.get("unlike"),
+        "beside": record.get("beside"),
         "calibrated_on": CROSS_VALIDATION,
         "acquisition": [group.to_json() for group in prepared.groups],
         "machines": machine_figures(

@@ -27,6 +27,8 @@ class Request(BaseModel):
         external: Further sets to measure on at the end, by name.
         not_chest: Folders of pictures that should be refused, by name.
         unlike: A folder of chest X-rays that the network must not judge, to learn from; or None.
+        beside: A bundle, or a models folder, whose network is to answer beside the new ones; or
+            None.
         recipe: How each member is trained.
         options: How the run cross-validates, decides and reports.
     """
@@ -40,6 +42,7 @@ class Request(BaseModel):
     external: dict[str, FullPath] = {}
     not_chest: dict[str, FullPath] = {}
     unlike: FullPath | None = None
+    beside: FullPath | None = None
     recipe: Recipe
     options: Options
 

@@ -304,6 +304,43 @@ def test_resume_after_training_goes_straight_to_publishing(
     assert f"no run nothing in {copy.parent}; there are {run.name}, {name}." in missing.stderr
 
 
+def test_network_of_a_bundle_answers_beside_the_new_one(tiny_run: TinyRun, tmp_path: Path) -> None:
+    """The bundle's and the new one are the same network here, which is trained already."""
+    [run] = (tiny_run.models / ".trainer" / "runs").iterdir()
+    models = tmp_path / "models"
+    copy = models / ".trainer" / "runs" / run.name
+    shutil.copytree(run, copy)
+    (copy / "network.json").unlink()
+    before = tiny_run.bundle
+    state = json.loads((copy / "run.json").read_text())
+    state |= {"published": None, "beside": str(before.path), "unlike": None}
+    (copy / "run.json").write_text(json.dumps(state))
+    done = trainer("fit", "--models", models, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert "epoch" not in done.stderr
+    both = published(models)
+    assert both.manifest.heads == before.manifest.heads
+    assert both.manifest.refusal == before.manifest.refusal
+    assert both.manifest.unfamiliar == before.manifest.unfamiliar
+    assert both.manifest.training["unlike"] == before.manifest.training["unlike"]
+    assert both.manifest.training["beside"] == {"version": before.manifest.version, "networks": 1}
+    assert before.manifest.version in both.file("MODEL_CARD.md").read_text()
+    assert before.manifest.version in both.file("report.html").read_text()
+    train, _ = load_split(find_dataset(tiny_run.data), "train")
+    one, two = (predict(b.file("model.onnx"), train.images, maps=True) for b in (before, both))
+    assert one.activation_map is not None
+    assert two.activation_map is not None
+    np.testing.assert_allclose(two.logits, one.logits, atol=1e-3)
+    np.testing.assert_allclose(two.activation_map, one.activation_map, atol=1e-2)
+    record = json.loads((copy / "network.json").read_text())
+    earlier, new = np.array(record["out_of_fold"])
+    assert len(train) == len(earlier)  # no copies among the phantoms
+    np.testing.assert_allclose(earlier, one.logits[:, :2], atol=1e-3)
+    assert not np.allclose(new, one.logits[:, :2], atol=1e-3)  # of the networks of the folds
+    alone = json.loads((run / "network.json").read_text())
+    assert record["multiply_adds"] > 1.9 * alone["multiply_adds"]
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [

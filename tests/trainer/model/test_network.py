@@ -101,3 +101,18 @@ def test_an_ensemble_answers_the_mean_of_its_members(images: np.ndarray) -> None
     assert np.allclose(outputs[2], expected[0], atol=1e-5)
     assert np.allclose(outputs[3], expected[1], atol=1e-5)
     assert np.allclose(outputs[0], 1 / (1 + np.exp(-expected[0][:, :1])), atol=1e-5)
+
+
+def test_a_member_whose_map_has_its_own_cells_is_brought_to_those_of_the_others(
+    images: np.ndarray,
+) -> None:
+    """As networks of earlier versions have it: 4 × 4 cells of 128 pixels."""
+    older, newer = (build_network(member) for member in replace(SMALL, sizes="128-64").members())
+    own = older.get_layer("pneumonia_logit")(older.get_layer("feature_map").output)
+    assert own.shape[1:] == (4, 4, 1)
+    ensemble = combine([keras.Model(older.input, [*older.outputs[:3], own]), newer])
+    logits, activation_map = (np.asarray(o) for o in ensemble(images)[2:])
+    assert activation_map.shape == (4, 7, 7, 1)
+    maps = [np.asarray(network(images)[3]) for network in (older, newer)]
+    assert np.allclose(activation_map, np.mean(maps, axis=0), atol=1e-5)
+    assert np.allclose(activation_map.mean((1, 2)), logits[:, :1], atol=1e-5)
