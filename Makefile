@@ -27,13 +27,15 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 
 COVERED := 85
 
 .DEFAULT_GOAL := help
-.PHONY: help serve download train test tested test-floors check format bench kubectl screenshots constraints clean
+.PHONY: help serve install-trainer download train test tested test-floors check format bench kubectl screenshots constraints clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 serve: $(VENV)/.service ## Serve on http://127.0.0.1:PORT (PORT=8000, MODELS=models)
 	XRAY_MODELS="$(MODELS)" PORT="$(PORT)" exec $(BIN)/python -m service
+
+install-trainer: $(VENV)/.trainer ## Install what fit, evaluate, recalibrate and export need
 
 download: $(VENV)/.trainer ## Fetch the Kaggle data set (2.3 GB) and say where it lies
 	$(BIN)/python -m trainer download

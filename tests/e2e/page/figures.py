@@ -1,3 +1,3 @@
-"""What the tests of the page measured; `make test` prints these lines at its end."""
+"""What the tests of the page measured; printed at the end of a run in one process."""
 
 FIGURES: list[str] = []
