@@ -202,7 +202,7 @@ def _train(
             )
     except ResumeMismatch as error:
         raise TrainerError(str(error)) from error
-    networks, answers, machines = [m.model for m in members], found.logits, found.machines
+    networks, answers = [m.model for m in members], found.logits
     refusal = unfamiliar = None
     if beside is not None:
         earlier = members_of(load_network(beside.file(_H5)))
@@ -210,7 +210,6 @@ def _train(
         images = prepared.splits["train"].images
         known = np.stack([predict_logits(network, images)[:, :2] for network in earlier])
         networks, answers = [*earlier, *networks], np.concatenate([known, answers])
-        machines = np.concatenate([known[:, prepared.machines], machines])
         refusal, unfamiliar = (
             part and part.model_dump()
             for part in (beside.manifest.refusal, beside.manifest.unfamiliar)
@@ -236,7 +235,7 @@ def _train(
     record = {
         "histories": [m.history for m in members],
         "out_of_fold": answers.tolist(),
-        "machines": machines.tolist(),
+        "machines": found.machines.tolist(),
         "unlike": beside.manifest.training.get("unlike") if beside else _described(unlike),
         "beside": beside and {"version": beside.manifest.version, "networks": len(earlier)},
         "refusal": refusal,

@@ -135,13 +135,15 @@ def training_record(
     request: Request, prepared: "Prepared", record: dict[str, Any], revisions: list[str]
 ) -> dict[str, Any]:
     """Everything a run depends on, for the manifest: no path and nothing of this machine's name."""
-    out_of_fold = np.array(record["out_of_fold"])
+    beside = record.get("beside")
+    # Who answers beside the new networks may have seen the machines.
+    out_of_fold = np.array(record["out_of_fold"])[beside["networks"] if beside else 0 :]
     machines = np.reshape(record["machines"], (len(out_of_fold), -1, 2))  # maybe none
     return {
         "recipe": request.recipe.to_json(),
         "options": request.options.to_json(),
         "unlike": record.get("unlike"),
-        "beside": record.get("beside"),
+        "beside": beside,
         "calibrated_on": CROSS_VALIDATION,
         "acquisition": [group.to_json() for group in prepared.groups],
         "machines": machine_figures(
