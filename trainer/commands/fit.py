@@ -60,7 +60,7 @@ def fit(request: Request, run: RunFolder | None = None) -> Path:
     if request.unlike is not None and not request.options.refusal_images:
         raise TrainerError("--unlike teaches the head that --refusal-images 0 leaves out: drop one")
     trained = run is not None and (run.path / _NETWORK).is_file()
-    beside = _open_beside(request.beside, request) if request.beside and not trained else None
+    beside = None if trained else _open_beside(request)
     unlike = load_unlike(request.unlike) if request.unlike and not trained else None
     if missing := missing_packages():
         say(
@@ -87,14 +87,17 @@ def fit(request: Request, run: RunFolder | None = None) -> Path:
     return path
 
 
-def _open_beside(path: Path, request: Request) -> Bundle:
-    """The bundle whose network is to answer beside the new ones."""
-    bundle = open_model(path)
+def _open_beside(request: Request) -> Bundle | None:
+    """The bundle whose network is to answer beside the new ones, if any is."""
+    if request.beside is None:
+        return None
+    bundle = open_model(request.beside)
     has = bundle.manifest
     if VIRAL_HEAD not in has.heads or has.refusal is None or _H5 not in has.files:
         raise TrainerError(
-            f"--beside {path}: it has no {_H5} that tells bacterial from viral pneumonia, as the "
-            "new networks do, and whom to judge. Give a bundle that `fit` published."
+            f"--beside {request.beside}: it has no {_H5} that tells bacterial from viral "
+            "pneumonia, as the new networks do, and whom to judge. Give a bundle that `fit` "
+            "published."
         )
     if request.unlike is not None:
         raise TrainerError(

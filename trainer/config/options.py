@@ -40,8 +40,9 @@ class Options:
     folds: Annotated[int, Field(ge=2)] = knob(
         3,
         "parts of the training folder, by patient",
-        "each is answered by networks that learned from the others; calibration and threshold come "
-        "from these answers, and what is published learns from all",
+        "each is answered by networks that learned from the others; calibration, the uncertain "
+        "band and, unless it is fixed, the threshold come from these answers, and what is "
+        "published learns from all",
     )
     machines: Machines = knob(
         "leave-out",

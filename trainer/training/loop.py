@@ -109,11 +109,11 @@ def predict_logits(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.
     """The `logits` output for images of any number.
 
     Args:
-        model: From `build_network`.
+        model: From `build_network`; it may have the further heads of `trainer.model.ood.attach`.
         images: (N, 224, 224) uint8, at least one.
 
     Returns:
-        (N, 2) float32: pneumonia, viral given pneumonia.
+        (N, 2) float32: pneumonia, viral given pneumonia; then a column for each further head.
     """
     [logits] = run_keras(keras.Model(model.input, model.get_layer("logits").output), images)
     return logits
